@@ -1,0 +1,49 @@
+# Every target is a few commands that one could type by hand.
+# Nothing is needed beforehand but Python 3.11+ (with venv), make and git.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test test-fast check wheel lock clean
+
+help: ## this list
+	@echo "PolicyWatch: make TARGET"
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  %-12s %s\n", $$1, $$2}'
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "PolicyWatch needs Python 3.11 or newer with venv (Debian: apt install python3-venv); or name one: make PYTHON=/path/to/python3"; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: $(STAMP) ## the program on the real catalogue (embedded database, daemon beside the desk)
+	$(BIN)/policywatch
+
+demo: $(STAMP) ## the whole story on a simulated web; ends in the desk on a terminal
+	$(BIN)/policywatch demo
+
+test: $(STAMP) ## the whole suite
+	$(BIN)/python -m pytest
+
+test-fast: $(STAMP) ## what needs no database
+	$(BIN)/python -m pytest -m "not needs_db and not story and not fault" -q
+
+check: $(STAMP) ## format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/mypy tests
+	$(BIN)/lint-imports
+
+wheel: $(STAMP) ## dist/*.whl
+	$(BIN)/python -m build --no-isolation --outdir dist .
+
+lock: ## requirements.lock anew from pyproject.toml (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --all-extras --no-header pyproject.toml -o requirements.lock
+
+clean: ## the environment and build leftovers
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,1 @@
+"""Shipped YAML and mail templates, read by importlib.resources alone."""
