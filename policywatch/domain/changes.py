@@ -113,10 +113,10 @@ class Span:
 class Passage:
     """One place in a change: the text a reader saw before, and the text a reader sees after.
 
-    `section` is the chain of headings above it (of the new text where it stands there). `before` is empty for
-    added text, `after` for removed text; parts that were split or merged are joined by a line break. The spans
-    mark the words that differ; where there are none, the side differs as a whole or (moved, renumbered) not in
-    its words.
+    `section` is the chain of headings above it (of the new text where it stands there). `before` is empty
+    for added text, `after` for removed text; parts that were split or merged are joined by a line break.
+    The spans mark the words that differ; where there are none, the side differs as a whole or (moved,
+    renumbered) not in its words.
     """
 
     kind: PassageKind
@@ -154,9 +154,9 @@ class Passage:
 class Comparison:
     """Two texts of one document held against each other.
 
-    `reader_equal`: a visitor reads the same words (typography aside). `links_equal`: the canonical link targets
-    are the same. `noise_kind` other than none says why nobody needs to read the difference; the passages of
-    noise are kept all the same, so that it can be listed.
+    `reader_equal`: a visitor reads the same words (typography aside). `links_equal`: the canonical link
+    targets are the same. `noise_kind` other than none says why nobody needs to read the difference; the
+    passages of noise are kept all the same, so that it can be listed.
     """
 
     noise_kind: NoiseKind
@@ -192,7 +192,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A quote that stands verbatim in one side (`+` after, `-` before) of passage number `passage` (from 0)."""
+    """A quote that stands verbatim on side `+` (after) or `-` (before) of passage `passage`, from 0."""
 
     side: str
     passage: int
@@ -223,9 +223,9 @@ class Evidence:
 class Analysis:
     """What the machine thinks of a change. A proposal for a person, never a verdict.
 
-    `engine` names rules and version, so that an analysis can be told from that of a later engine. `confidence`
-    runs from 0 to 1 and is not calibrated while `engine` says so. `effective_date` and `objection_deadline` are
-    there only where the new text states them.
+    `engine` names rules and version, so that an analysis can be told from that of a later engine.
+    `confidence` runs from 0 to 1 and is not calibrated while `engine` says so. `effective_date` and
+    `objection_deadline` are there only where the new text states them.
     """
 
     engine: str
