@@ -426,7 +426,7 @@ CREATE TABLE app.change_verdicts (
   change_id bigint NOT NULL REFERENCES app.change_states,
   act       uuid NOT NULL UNIQUE,
   at        timestamptz NOT NULL DEFAULT app.pw_now(),
-  by        text NOT NULL DEFAULT session_user,
+  actor     text NOT NULL DEFAULT session_user,
   kind      text NOT NULL CHECK (kind IN ('verdict', 'undo', 'severity', 'snooze', 'note')),
   verdict   text CHECK (verdict IN ('accepted', 'no_effect', 'bad_capture')),
   severity  text CHECK (severity IN ('none', 'low', 'medium', 'high', 'critical')),
@@ -591,19 +591,19 @@ CREATE INDEX approval_requests_by ON app.approval_requests (requested_by);
 CREATE TABLE app.approval_decisions (
   id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   request_id   bigint NOT NULL REFERENCES app.approval_requests,
-  by           text NOT NULL DEFAULT session_user REFERENCES app.users (name),
+  actor           text NOT NULL DEFAULT session_user REFERENCES app.users (name),
   decision     text NOT NULL CHECK (decision IN ('approve', 'return')),
   content_hash bytea NOT NULL,
   count_seen   integer,
   reason       text,
   act          uuid NOT NULL UNIQUE,
   at           timestamptz NOT NULL DEFAULT app.pw_now(),
-  UNIQUE (request_id, by),
+  UNIQUE (request_id, actor),
   CHECK (decision = 'approve' OR length(reason) > 0)
 );
 COMMENT ON TABLE app.approval_decisions IS 'Each yes or no of a second person; append-only.';
 COMMENT ON COLUMN app.approval_decisions.decision IS 'approve | return';
-CREATE INDEX approval_decisions_by ON app.approval_decisions (by);
+CREATE INDEX approval_decisions_actor ON app.approval_decisions (actor);
 
 CREATE TABLE app.guidance_publications (
   id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -677,7 +677,7 @@ CREATE TABLE app.suppressions (
   reason         text NOT NULL CHECK (reason IN ('unsubscribe', 'hard_bounce', 'soft_bounce', 'complaint', 'person')),
   note           text,
   at             timestamptz NOT NULL DEFAULT app.pw_now(),
-  by             text NOT NULL DEFAULT session_user,
+  added_by       text NOT NULL DEFAULT session_user,
   removed_at     timestamptz,
   removed_by     text
 );
@@ -899,7 +899,7 @@ BEGIN
       SELECT FROM app.approval_requests q
       JOIN app.guidance_drafts d ON d.id = q.draft_id
       LEFT JOIN app.draft_revisions r ON r.draft_id = d.id
-      WHERE q.id = NEW.request_id AND NEW.by IN (d.author, r.editor)) THEN
+      WHERE q.id = NEW.request_id AND NEW.actor IN (d.author, r.editor)) THEN
     RAISE EXCEPTION 'an author or editor of a draft cannot approve it' USING ERRCODE = 'check_violation';
   END IF;
   RETURN NEW;

@@ -1,0 +1,112 @@
+-- What every act begins and ends with. Acts return, they do not raise: the audit row of a refusal is committed with it.
+SET LOCAL ROLE pw_owner;
+
+CREATE OR REPLACE FUNCTION app.role_rank(p_role text) RETURNS integer LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, app, pg_temp
+AS $$ SELECT CASE p_role WHEN 'auditor' THEN 0 WHEN 'viewer' THEN 1 WHEN 'reviewer' THEN 2 WHEN 'editor' THEN 3
+                         WHEN 'approver' THEN 4 WHEN 'admin' THEN 5 END $$;
+
+CREATE OR REPLACE FUNCTION app.write_audit(p_action text, p_kind text, p_id text, p_outcome text DEFAULT 'done',
+  p_code text DEFAULT NULL, p_before jsonb DEFAULT NULL, p_after jsonb DEFAULT NULL) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, app, pg_temp AS $$
+  INSERT INTO app.audit_log (session_id, action, object_kind, object_id, outcome, code, before, after, leaf)
+  VALUES ((SELECT s.id FROM app.user_sessions s WHERE s.user_name = session_user AND s.ended_at IS NULL
+             AND s.id::text = current_setting('policywatch.session', true)),
+          p_action, p_kind, p_id, p_outcome, p_code, p_before, p_after, '\x')
+$$;
+COMMENT ON FUNCTION app.write_audit IS 'One audit row by session_user; actor, time and hash are set by the trigger.';
+
+CREATE OR REPLACE FUNCTION app.refuse(p_act uuid, p_action text, p_kind text, p_id text, p_code text, p_sentence text,
+  p_remedy text DEFAULT '', p_version integer DEFAULT NULL) RETURNS act.result
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, app, pg_temp AS $$
+DECLARE r act.result;
+BEGIN
+  r := ROW(false, p_code, p_sentence, p_remedy, p_version, NULL)::act.result;
+  PERFORM app.write_audit(p_action, p_kind, p_id, 'refused', p_code, NULL, jsonb_build_object('sentence', p_sentence));
+  UPDATE app.acts SET result = to_jsonb(r) WHERE id = p_act AND actor = session_user;
+  RETURN r;
+END $$;
+
+CREATE OR REPLACE FUNCTION app.done(p_act uuid, p_action text, p_kind text, p_id bigint, p_version integer,
+  p_sentence text, p_before jsonb DEFAULT NULL, p_after jsonb DEFAULT NULL, p_object text DEFAULT NULL) RETURNS act.result
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, app, pg_temp AS $$
+DECLARE r act.result;
+BEGIN
+  r := ROW(true, NULL, p_sentence, '', p_version, p_id)::act.result;
+  PERFORM app.write_audit(p_action, p_kind, coalesce(p_object, p_id::text), 'done', NULL, p_before, p_after);
+  PERFORM app.hint(p_kind, coalesce(p_id, 0), coalesce(p_version, 0));
+  UPDATE app.acts SET result = to_jsonb(r) WHERE id = p_act AND actor = session_user;
+  RETURN r;
+END $$;
+
+CREATE OR REPLACE FUNCTION app.begin_act(p_act uuid, p_action text, p_role text, p_kind text, p_id text) RETURNS act.result
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, app, pg_temp AS $$
+-- NULL: go on. Otherwise the answer: a refusal, or the first answer of a repeated act.
+-- A second sender of the same id waits here for the first one's commit.
+DECLARE u app.users; prior app.acts;
+BEGIN
+  INSERT INTO app.acts (id, action) VALUES (p_act, p_action) ON CONFLICT (id) DO NOTHING;
+  IF NOT FOUND THEN
+    SELECT * INTO prior FROM app.acts WHERE id = p_act;
+    IF prior.actor <> session_user OR prior.action <> p_action OR prior.result IS NULL THEN
+      RETURN ROW(false, 'PW422', 'This act id belongs to another act.', 'Send the act again with an id of its own.', NULL, NULL)::act.result;
+    END IF;
+    RETURN jsonb_populate_record(NULL::act.result, prior.result);
+  END IF;
+  SELECT * INTO u FROM app.users WHERE name = session_user;
+  IF u.id IS NULL OR u.state <> 'active' THEN
+    RETURN app.refuse(p_act, p_action, p_kind, p_id, 'PW403', format('%s has no active account here.', session_user),
+                      'Ask an administrator: policywatch users add.');
+  END IF;
+  IF u.must_change_password AND p_action <> 'user.password' THEN
+    RETURN app.refuse(p_act, p_action, p_kind, p_id, 'PW403', 'Your one-time password must be changed before anything else.',
+                      'Run: policywatch users password');
+  END IF;
+  IF app.role_rank(u.role) < app.role_rank(p_role) THEN
+    RETURN app.refuse(p_act, p_action, p_kind, p_id, 'PW403',
+                      format('%s is %s; this needs the role %s.', session_user, u.role, p_role),
+                      format('Ask somebody with the role %s, or an administrator to change yours.', p_role));
+  END IF;
+  RETURN NULL;
+END $$;
+
+GRANT EXECUTE ON FUNCTION app.begin_act(uuid, text, text, text, text),
+  app.done(uuid, text, text, bigint, integer, text, jsonb, jsonb, text),
+  app.refuse(uuid, text, text, text, text, text, text, integer),
+  app.write_audit(text, text, text, text, text, jsonb, jsonb), app.role_rank(text) TO pw_rolemaker;
+GRANT EXECUTE ON FUNCTION app.write_audit(text, text, text, text, text, jsonb, jsonb) TO pw_daemon;
+
+-- Sessions: the id of the session is the client-made id of the act that opens it.
+CREATE FUNCTION act.open_session(p_act uuid, p_kind text, p_client text) RETURNS act.result
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, app, pg_temp AS $$
+DECLARE r act.result;
+BEGIN
+  IF NOT EXISTS (SELECT FROM app.users WHERE name = session_user AND state = 'active') THEN
+    RETURN ROW(false, 'PW403', format('%s has no active account here.', session_user),
+               'Ask an administrator: policywatch users add.', NULL, NULL)::act.result;
+  END IF;
+  INSERT INTO app.user_sessions (id, kind, client) VALUES (p_act, p_kind, left(p_client, 200)) ON CONFLICT (id) DO NOTHING;
+  IF FOUND THEN
+    PERFORM app.write_audit('session.open', 'session', p_act::text, 'done', NULL, NULL, jsonb_build_object('kind', p_kind));
+  END IF;
+  RETURN ROW(true, NULL, 'The session is open.', '', 1, NULL)::act.result;
+END $$;
+CREATE FUNCTION act.beat_session(p_session uuid) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, app, pg_temp AS $$
+-- false: the session was ended; the desk exits instead of reconnecting.
+BEGIN
+  UPDATE app.user_sessions SET heartbeat_at = app.pw_now(), backend_pid = pg_backend_pid()
+   WHERE id = p_session AND user_name = session_user AND ended_at IS NULL;
+  RETURN FOUND;
+END $$;
+CREATE FUNCTION act.close_session(p_session uuid) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, app, pg_temp AS $$
+BEGIN
+  UPDATE app.user_sessions SET ended_at = app.pw_now(), ended_by = session_user
+   WHERE id = p_session AND user_name = session_user AND ended_at IS NULL;
+  IF FOUND THEN
+    PERFORM app.write_audit('session.close', 'session', p_session::text);
+  END IF;
+  RETURN FOUND;
+END $$;
+RESET ROLE;
