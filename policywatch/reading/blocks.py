@@ -79,7 +79,9 @@ _HEADING = re.compile(r"(#{1,6})(?:\s+|$)")
 _ITEM = re.compile(r"(?:[*+-]|\d{1,4}[.)])(?:\s+|$)")
 _QUOTED = re.compile(r">\s?")
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
-_HIDDEN = re.compile("[\ue021-\ue07e]")
+# Escaped marks wait in a private plane that no page uses, so that they are not taken for mark-up.
+_PLANE = 0xF0000
+_HIDDEN = re.compile("[\U000f0021-\U000f007e]")
 _BRACKET = re.compile(r"!?\[|\]\(|\]")
 _TARGET = re.compile(
     r"\s{0,9}(?:<([^<>]*)>|((?:[^()\s\\]|\\.|\([^()\s]*\))*))"
@@ -99,11 +101,11 @@ _NUMBERING = re.compile(
 
 
 def _hide(match: re.Match[str]) -> str:
-    return chr(0xE000 + ord(match.group(1)))
+    return chr(_PLANE + ord(match.group(1)))
 
 
 def _show(match: re.Match[str]) -> str:
-    return chr(ord(match.group()) - 0xE000)
+    return chr(ord(match.group()) - _PLANE)
 
 
 def _unlink(raw: str) -> tuple[str, tuple[Link, ...]]:
@@ -183,11 +185,11 @@ def read_line(raw: str) -> Line | None:
             content = closed if not closed or closed[-1].isspace() else content
     elif item := _ITEM.match(content):
         indent = len(raw[:200].expandtabs(4)) - len(raw[:200].expandtabs(4).lstrip())
-        kind, level, content = BlockKind.ITEM, 1 + indent // 2, content[item.end() :]
+        kind, level, content = BlockKind.ITEM, 1 + (indent + 2) // 4, content[item.end() :]
     elif content.startswith("|") and content.endswith("|"):
         kind = BlockKind.ROW
     if kind is BlockKind.ROW:
-        parts = [_plain(cell) for cell in content.replace("\\|", "\ue07c").strip("|").split("|")]
+        parts = [_plain(cell) for cell in content.replace("\\|", "\U000f007c").strip("|").split("|")]
         text = " | ".join(words for words, _ in parts if words)
         found = tuple(link for _, cell_links in parts for link in cell_links)
         folded = squeeze(unify(_bare_addresses(" ".join(words for words, _ in parts))))

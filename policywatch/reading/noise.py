@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from policywatch.domain.changes import NoiseKind, Passage, PassageKind
 from policywatch.reading.typography import squeeze, unify
 
-__all__ = ["kind_of_equal_words", "kind_of_passages", "without_relative_times"]
+__all__ = ["drop_relative_times", "kind_of_equal_words", "kind_of_passages", "without_relative_times"]
 
 _TARGETS = re.compile(
     r"\]\(\s*(?:<[^<>\n]*>|(?:[^()\s\\]|\\.|\([^()\s]*\))*)(?:\s+(?:\"[^\"\n]*\"|'[^'\n]*'))?\s*\)"
@@ -48,6 +48,13 @@ def without_relative_times(text: str) -> str:
     """
     text = unify(text)
     return "⧗" if _COUNTER.fullmatch(text) else _RELATIVE.sub("⧗", text)
+
+
+def drop_relative_times(line: str) -> str:
+    """One line without "3 days ago", reading times and counters; nothing else of it is touched."""
+    if _COUNTER.fullmatch(line):
+        return ""
+    return _RELATIVE.sub("", line).rstrip() if _RELATIVE.search(line) else line
 
 
 def _blank_targets(text: str) -> str:
