@@ -1,9 +1,10 @@
 """From the bytes of a page to the text of a policy.
 
 The declared region becomes lines of Markdown-like text, one block a line: headings with `#`, list items with
-`*` or their number, table rows between bars, links as `[words](target)`. Emphasis, images and scripts are left
+`*` or their number, table rows between bars, links as `[words](target)`. Emphasis, images, scripts are left
 out. The same words under other classes and wrappers give the same text. There is no guessing of a "main
-content": what is not declared is not read. The parser is native code on foreign bytes; call it in a bounded child.
+content": what is not declared is not read. The parser is native code on foreign bytes, and slow on deep
+nesting: call it in a bounded child.
 """
 
 from __future__ import annotations
