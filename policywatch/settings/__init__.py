@@ -1,0 +1,75 @@
+"""policywatch.yaml: found, read, checked, frozen.
+
+`load()` gives `Settings`; every section and key is described in `model`. Precedence: default < YAML <
+environment. Secrets stand in the settings by name alone; `policywatch.secrets` finds their values.
+"""
+
+from __future__ import annotations
+
+from policywatch.settings.catalogue import Archive, Document, Page, Platform, Range
+from policywatch.settings.environment import NOT_SETTINGS
+from policywatch.settings.faults import SettingsFaults
+from policywatch.settings.listing import CatalogueDocument, catalogue
+from policywatch.settings.load import effective, find, load, places
+from policywatch.settings.model import (
+    Alerts,
+    Analysis,
+    Backup,
+    Columns,
+    Database,
+    Desk,
+    Fetch,
+    Guidance,
+    Mail,
+    Members,
+    Metrics,
+    Retention,
+    Review,
+    Segment,
+    Settings,
+)
+from policywatch.settings.paths import account_name, default_state_folder
+from policywatch.settings.quantities import format_duration, format_size, parse_duration
+from policywatch.settings.reference import SecretRef, without_password
+from policywatch.settings.schema import as_yaml, json_schema, schema_text
+
+__all__ = [
+    "NOT_SETTINGS",
+    "Alerts",
+    "Analysis",
+    "Archive",
+    "Backup",
+    "CatalogueDocument",
+    "Columns",
+    "Database",
+    "Desk",
+    "Document",
+    "Fetch",
+    "Guidance",
+    "Mail",
+    "Members",
+    "Metrics",
+    "Page",
+    "Platform",
+    "Range",
+    "Retention",
+    "Review",
+    "SecretRef",
+    "Segment",
+    "Settings",
+    "SettingsFaults",
+    "account_name",
+    "as_yaml",
+    "catalogue",
+    "default_state_folder",
+    "effective",
+    "find",
+    "format_duration",
+    "format_size",
+    "json_schema",
+    "load",
+    "parse_duration",
+    "places",
+    "schema_text",
+    "without_password",
+]
