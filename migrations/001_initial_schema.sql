@@ -11,7 +11,7 @@ DO $$
 DECLARE r record;
 BEGIN
   FOR r IN SELECT * FROM (VALUES
-      ('pw_owner',     'LOGIN NOINHERIT'),   -- LOGIN without password: background jobs of the series need it
+      ('pw_owner',     'LOGIN'),            -- LOGIN without password: background jobs of the series need it
       ('pw_rolemaker', 'NOLOGIN CREATEROLE'),
       ('pw_peer',      'NOLOGIN'),           -- members are identified by their operating system account
       ('pw_viewer',    'NOLOGIN'), ('pw_reviewer', 'NOLOGIN'), ('pw_editor', 'NOLOGIN'),
@@ -33,6 +33,12 @@ GRANT pw_approver TO pw_admin;
 -- PostgreSQL 16 and later let a role with CREATEROLE grant only what it holds with ADMIN.
 GRANT pw_viewer, pw_reviewer, pw_editor, pw_approver, pw_admin, pw_auditor, pw_peer TO pw_rolemaker WITH ADMIN OPTION;
 
+DO $$
+BEGIN  -- the owner sees replicas and their lag; an administrator may refuse it
+  GRANT pg_read_all_stats TO pw_owner;
+EXCEPTION WHEN insufficient_privilege THEN
+  RAISE NOTICE 'pw_owner does not see replication statistics';
+END $$;
 CREATE EXTENSION IF NOT EXISTS pgcrypto WITH SCHEMA public;
 DO $$
 BEGIN  -- for metrics only, and only an administrator may create it

@@ -1,0 +1,40 @@
+-- What operators measure: sizes, ages, replicas, and the newest of each measurement that the daemon stored.
+SET LOCAL ROLE pw_owner;
+
+CREATE VIEW read.table_sizes WITH (security_barrier) AS
+SELECT c.relname AS relation, pg_total_relation_size(c.oid) AS bytes, greatest(c.reltuples, 0)::bigint AS rows
+FROM pg_class c WHERE c.relnamespace = 'app'::regnamespace AND c.relkind IN ('r', 'p');
+COMMENT ON VIEW read.table_sizes IS 'Bytes with indexes and TOAST, rows as the planner estimates them (chunks of a series count apart).';
+
+CREATE VIEW read.queue_ages WITH (security_barrier) AS
+SELECT 'changes'::text AS queue, count(*) AS waiting, extract(epoch FROM app.pw_now() - min(detected_at))::double precision AS oldest_seconds
+  FROM app.change_states WHERE status IN ('queued', 'unconfirmed')
+UNION ALL
+SELECT 'visits', count(*), extract(epoch FROM app.pw_now() - min(due_at))::double precision
+  FROM app.policy_documents WHERE state = 'active' AND due_at <= app.pw_now()
+UNION ALL
+SELECT 'approvals', count(*), extract(epoch FROM app.pw_now() - min(requested_at))::double precision
+  FROM app.approval_requests WHERE state = 'pending'
+UNION ALL
+SELECT 'recipients', count(*), extract(epoch FROM app.pw_now() - min(next_at))::double precision
+  FROM app.publication_recipients WHERE state IN ('queued', 'deferred')
+UNION ALL
+SELECT 'requests', count(*), extract(epoch FROM app.pw_now() - min(requested_at))::double precision
+  FROM app.requests WHERE state IN ('waiting', 'serving');
+
+CREATE OR REPLACE FUNCTION app.replicas() RETURNS TABLE (replica text, state text, lag_seconds double precision)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, app, pg_temp AS $$
+  SELECT coalesce(nullif(application_name, ''), client_addr::text, 'replica'), state,
+         coalesce(extract(epoch FROM replay_lag), 0)::double precision FROM pg_stat_replication $$;
+COMMENT ON FUNCTION app.replicas IS 'One row per replica; none without replication.';
+GRANT EXECUTE ON FUNCTION app.replicas() TO pw_viewer, pw_auditor, pw_daemon;
+
+CREATE VIEW read.replication WITH (security_barrier) AS SELECT replica, state, lag_seconds FROM app.replicas();
+
+CREATE VIEW read.newest_metrics WITH (security_barrier) AS
+SELECT DISTINCT ON (m.name, m.labels) m.name, m.labels, m.value, m.at FROM app.system_metrics m
+WHERE m.at > app.pw_now() - interval '15 minutes' ORDER BY m.name, m.labels, m.at DESC;
+
+GRANT SELECT ON read.table_sizes, read.queue_ages, read.replication, read.newest_metrics TO pw_viewer, pw_auditor, pw_daemon;
+GRANT USAGE ON SCHEMA read TO pw_daemon;
+RESET ROLE;
