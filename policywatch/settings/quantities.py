@@ -28,7 +28,7 @@ _UNITS = {
     "week": 604800.0,
 }
 _SIZES = {"b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
-_DURATION_SCHEMA = {
+_DURATION_SCHEMA: dict[str, Any] = {
     "anyOf": [
         {"type": "number", "minimum": 0},
         {"type": "string", "pattern": r"^\s*[0-9.]+\s*[a-z]*(\s+[0-9.]+\s*[a-z]+)*\s*$"},
@@ -144,7 +144,7 @@ DurationOrOff = Annotated[
     timedelta | None,
     BeforeValidator(_duration_or_off),
     PlainSerializer(_off_or, return_type=str, when_used="json"),
-    WithJsonSchema(_DURATION_SCHEMA),
+    WithJsonSchema({"anyOf": [*_DURATION_SCHEMA["anyOf"], {"const": "off"}, {"type": "null"}]}),
 ]
 Size = Annotated[
     int,
