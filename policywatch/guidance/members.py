@@ -22,7 +22,8 @@ MAX_CHARACTERS = 128 * 1024 * 1024
 MAX_ROWS = 1_000_000
 _MAX_LINE = 20_000
 _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f]")
-_ADDRESS_NAMES = ("address", "email", "e-mail", "mail", "e_mail")
+_ADDRESS = "email"
+_ADDRESS_NAMES = ("address", "e-mail", "mail", "e_mail")
 
 
 class _BadRow(Exception):
@@ -55,8 +56,8 @@ def parse_members(
 ) -> MembersFile:
     """Read the text of a members file.
 
-    `columns` maps our names to the file's headings (`address` to the one that holds the address; without it
-    the usual names are tried); columns that it does not name keep their heading. Several values in a cell are
+    `columns` maps our names to the file's headings, as the setting members.columns does (`email` to the one that
+    holds the address; without it the usual names are tried); other columns keep their heading. Several values in a cell are
     parted by `;`. Rows of the same address are one member with the values of all. UsageError if the file as a
     whole cannot be members: no heading, no address column, a heading twice, too long.
     """
@@ -90,9 +91,9 @@ def parse_members(
         except (AddressFault, _BadRow) as fault:
             faults.append(RowFault(number, fault.args[0]))
             continue
-        member = found.setdefault(address, {name: {} for name in names if name != "address"})
+        member = found.setdefault(address, {name: {} for name in names if name != _ADDRESS})
         for name, cell in zip(names, cells, strict=True):
-            if name != "address":
+            if name != _ADDRESS:
                 member[name].update(dict.fromkeys(_values(cell, delimiter)))
     members = tuple(
         Member(address, tuple((name, tuple(values)) for name, values in sorted(held.items())))
@@ -102,7 +103,7 @@ def parse_members(
         members=members,
         faults=tuple(faults),
         merged=rows - len(faults) - len(members),
-        columns=tuple(name for name in names if name != "address"),
+        columns=tuple(name for name in names if name != _ADDRESS),
     )
 
 
@@ -120,29 +121,31 @@ def _heading(line: str, delimiter: str, columns: Mapping[str, str]) -> tuple[lis
         raise UsageError(
             f"The heading of the members file: {fault.args[0]}.", remedy="Mend its first line."
         ) from fault
-    ours = {_plain(theirs): name for name, theirs in columns.items()}
+    ours: dict[str, str] = {}
     for name, theirs in columns.items():
-        if _plain(theirs) not in headings:
+        if _plain(theirs) in headings:
+            ours[_plain(theirs)] = name
+        elif theirs != name:  # a column that keeps our name may be missing, one that was named may not
             raise UsageError(
                 f"The members file has no column {theirs!r}, which members.columns names for {name}.",
                 remedy=f"Its columns are: {', '.join(headings)}.",
             )
     names = [ours.get(heading, heading) for heading in headings]
-    if "address" not in names:
+    if _ADDRESS not in names:
         usual = [heading for heading in headings if heading in _ADDRESS_NAMES]
         if not usual:
             raise UsageError(
                 "The members file has no column with addresses.",
-                remedy=f"Name it address, or set members.columns.address to one of: {', '.join(headings)}.",
+                remedy=f"Name it {_ADDRESS}, or set members.columns.{_ADDRESS} to one of: {', '.join(headings)}.",
             )
-        names[headings.index(usual[0])] = "address"
+        names[headings.index(usual[0])] = _ADDRESS
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise UsageError(
             f"The members file has the column {', '.join(twice)} twice.",
             remedy="Give each column a name of its own.",
         )
-    return names, names.index("address")
+    return names, names.index(_ADDRESS)
 
 
 def _plain(heading: str) -> str:

@@ -39,14 +39,23 @@ class Templates:
 
 
 @cache
-def shipped() -> Templates:
-    """The templates that come with the program (`config/mail/guidance.*.jinja`)."""
+def shipped(name: str = "guidance") -> Templates:
+    """The templates of that name that come with the program (`config/mail/<name>.*.jinja`).
+
+    UsageError where there are none.
+    """
     folder = files("policywatch.config.mail")
+    known = sorted({part.name.partition(".")[0] for part in folder.iterdir() if part.name.endswith(".jinja")})
+    if name not in known:
+        raise UsageError(
+            f"There is no mail template {name!r}.",
+            remedy=f"Set guidance.template to one of: {', '.join(known)}.",
+        )
     parts = {
-        part: folder.joinpath(f"guidance.{part}.jinja").read_text(encoding="utf-8")
+        part: folder.joinpath(f"{name}.{part}.jinja").read_text(encoding="utf-8")
         for part in ("subject", "text", "html")
     }
-    return Templates(name="guidance", **parts)
+    return Templates(name=name, **parts)
 
 
 def compose(

@@ -12,7 +12,7 @@ from policywatch.simulated.texts import PLATFORMS
 
 __all__ = ["COLUMNS", "PretendMember", "csv_text", "expected_count", "pretend_members"]
 
-COLUMNS = ("address", "name", "kind", "country", "platforms")
+COLUMNS = ("email", "name", "kind", "country", "platforms")
 _KINDS = ("journalist", "journalist", "creator", "newsroom")
 _COUNTRIES = ("DE", "FR", "PL", "IE", "GB", "US", "BR", "KE")
 _FIRST = ("Ada", "Ben", "Chima", "Dana", "Emeka", "Fleur", "Goran", "Hana", "Ines", "Jonas", "Kofi", "Lena")

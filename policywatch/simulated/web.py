@@ -19,7 +19,8 @@ from enum import StrEnum
 from http import HTTPStatus
 from types import TracebackType
 
-from policywatch.simulated.pages import Noise, noise_of, page
+from policywatch.simulated import pages
+from policywatch.simulated.pages import Noise, noise_of
 from policywatch.simulated.texts import PLATFORMS as ALL_PLATFORMS
 from policywatch.simulated.texts import Document, Platform, documents
 from policywatch.simulated.truth import Truth, scripted
@@ -44,7 +45,7 @@ class Trouble(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request as the web saw it. `status` is 0 where nothing was answered; `round` is that of the web."""
+    """One request as the web saw it. `status` is 0 where nothing was answered; `round` is the one answered from."""
 
     at: datetime
     host: str
@@ -152,6 +153,10 @@ class SimulatedWeb:
         """What the policy says now."""
         return self.truth.text(document, self.round)
 
+    def page(self, document: Document) -> bytes:
+        """The page as it is served now."""
+        return self._pages[document.host, document.path].body
+
     def reads(self, document: Document, *, round_: int | None = None) -> tuple[Request, ...]:
         """The answered requests for that page, all or those of one round, in order."""
         return tuple(
@@ -195,7 +200,7 @@ class SimulatedWeb:
                 times.update(noise)
                 if noise or document in self.truth.changed(round_):
                     touched = round_
-            body = page(document, self.truth.text(document, self.round), self.seed, times)
+            body = pages.page(document, self.truth.text(document, self.round), self.seed, times)
             self._pages[document.host, document.path] = _Served(
                 body, *self._validators(document, body, touched)
             )
@@ -242,12 +247,13 @@ class SimulatedWeb:
                 await asyncio.sleep(self._delay)
             trouble = self.troubles.get((host, path))
             if trouble is Trouble.NO_ANSWER:
-                await self._note(host, path, headers, 0)
+                await self._note(host, path, headers, 0, self.round)
                 await reader.read()  # until the client gives up
                 return False
+            round_ = self.round  # the round may change while the answer is on its way
             status, extra, body = self._answer(method, host, path, headers)
             await self._send(writer, status, extra, body, method=method, cut=trouble is Trouble.CUT)
-            await self._note(host, path, headers, 0 if trouble is Trouble.CUT else status)
+            await self._note(host, path, headers, 0 if trouble is Trouble.CUT else status, round_)
         finally:
             self._in_flight[host] -= 1
         return trouble is not Trouble.CUT and headers.get("connection", "").lower() != "close"
@@ -304,10 +310,10 @@ class SimulatedWeb:
             writer.write(body[: len(body) // 2] if cut else body)
         await writer.drain()
 
-    async def _note(self, host: str, path: str, headers: dict[str, str], status: int) -> None:
+    async def _note(self, host: str, path: str, headers: dict[str, str], status: int, round_: int) -> None:
         held = headers.get("if-none-match", ""), headers.get("if-modified-since", "")
         async with self._answered:
-            self.log.append(Request(self.clock(), host, path, *held, int(status), self.round))
+            self.log.append(Request(self.clock(), host, path, *held, int(status), round_))
             self._answered.notify_all()
 
 

@@ -13,7 +13,7 @@ from policywatch.domain.guidance import Member
 from policywatch.errors import UsageError
 from policywatch.guidance.members import parse_members
 
-HEADING = "address,name,kind,platforms\n"
+HEADING = "email,name,kind,platforms\n"
 
 
 def test_rows_become_members() -> None:
@@ -69,7 +69,7 @@ def test_the_same_person_twice_is_one_member_with_both_values() -> None:
         ("\n \n", {}, "is empty"),
         ("name,kind\nAda,x\n", {}, "no column with addresses"),
         ("address,kind,kind\n", {}, "kind twice"),
-        (HEADING, {"address": "E-Mail"}, "no column 'E-Mail'"),
+        (HEADING, {"email": "E-Mail"}, "no column 'E-Mail'"),
         ('address,"kind\n', {}, "heading"),
     ],
 )
@@ -83,7 +83,7 @@ def test_a_file_that_cannot_be_members_is_refused(text: str, columns: dict[str, 
 def test_columns_can_have_names_of_the_file_and_other_separators() -> None:
     text = "\ufeffMitgliedsnr;E-Mail;Gruppe\r\n1;ada@members.test;journalist|creator\r\n"
 
-    parsed = parse_members(text, {"address": "E-Mail", "kind": "Gruppe"})
+    parsed = parse_members(text, {"email": "E-Mail", "kind": "Gruppe", "name": "name"})
 
     [ada] = parsed.members
     assert ada.values("kind") == ("journalist", "creator")

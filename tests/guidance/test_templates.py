@@ -136,6 +136,13 @@ def test_a_template_of_the_operator_is_confined() -> None:
     assert compose([LOGS], with_text("{{ changes | length }}"))[1] == "1\n"
 
 
+def test_a_template_that_is_not_there_is_named_with_those_that_are() -> None:
+    with pytest.raises(UsageError, match="no mail template") as fault:
+        shipped("../x")
+
+    assert fault.value.remedy.endswith("one of: guidance.")
+
+
 def test_guidance_about_nothing_is_refused() -> None:
     with pytest.raises(UsageError, match="at least one accepted change"):
         compose([])

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+from datetime import timedelta
 from pathlib import Path
 
+from policywatch.settings import load
 from policywatch.simulated.members import COLUMNS, csv_text, expected_count, pretend_members
+from policywatch.simulated.texts import PLATFORMS
 from policywatch.simulated.world import demo_settings, settings_text
 
 
@@ -40,9 +43,13 @@ def test_the_expected_audience_is_counted_column_by_column() -> None:
 def test_the_settings_of_the_demo_name_seven_platforms_and_nothing_real(tmp_path: Path) -> None:
     settings = demo_settings(smtp_port=2525, members=tmp_path / "members.csv", grace="2 s")
     read_back = json.loads(settings_text(settings))
+    written = tmp_path / "policywatch.yaml"
+    written.write_text(settings_text(settings), encoding="utf-8")
+    loaded = load(written, env={})
 
     assert read_back == settings
-    assert len(settings["platforms"]) == 7
+    assert list(loaded.platforms) == [platform.key for platform in PLATFORMS]
+    assert loaded.guidance.grace_period == timedelta(seconds=2)
     addresses = [
         page["url"]
         for platform in settings["platforms"].values()
