@@ -9,7 +9,7 @@ from __future__ import annotations
 from policywatch.settings.catalogue import Archive, Document, Page, Platform, Range
 from policywatch.settings.environment import NOT_SETTINGS
 from policywatch.settings.faults import SettingsFaults
-from policywatch.settings.listing import CatalogueDocument, catalogue
+from policywatch.settings.listing import CatalogueDocument, catalogue, secret_references
 from policywatch.settings.load import effective, find, load, places
 from policywatch.settings.model import (
     Alerts,
@@ -71,5 +71,6 @@ __all__ = [
     "parse_duration",
     "places",
     "schema_text",
+    "secret_references",
     "without_password",
 ]

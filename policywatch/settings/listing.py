@@ -1,4 +1,4 @@
-"""The catalogue as the daemon reconciles it, document by document."""
+"""Settings walked: the catalogue document by document as the daemon reconciles it; the secrets they name."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
+from pydantic import BaseModel
+
 from policywatch.settings.catalogue import Archive, Page
 from policywatch.settings.model import Settings
+from policywatch.settings.reference import SecretRef
 
-__all__ = ["CatalogueDocument", "catalogue"]
+__all__ = ["CatalogueDocument", "catalogue", "secret_references"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +49,14 @@ def catalogue(settings: Settings) -> Iterator[CatalogueDocument]:
                 pages=document.pages,
                 archive=document.archive,
             )
+
+
+def secret_references(settings: Settings) -> Iterator[tuple[str, SecretRef]]:
+    """Every secret that the settings name, with its key: `("mail.password", SecretRef(...))`."""
+    for section in Settings.model_fields:
+        part = getattr(settings, section)
+        if isinstance(part, BaseModel):
+            for field in type(part).model_fields:
+                value = getattr(part, field)
+                if isinstance(value, SecretRef):
+                    yield f"{section}.{field}", value
