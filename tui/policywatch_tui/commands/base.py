@@ -1,0 +1,217 @@
+"""What every command shares: settings, a connection as the person, output as text or JSON, exit codes.
+
+Not here: any rule of the field. A command reads a view or performs an act and shows the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import json
+import os
+import shutil
+import sys
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import click
+
+from policywatch.errors import PolicyWatchError, UsageError
+from policywatch_tui.desk.clean import clean, clean_lines
+
+if TYPE_CHECKING:
+    from policywatch.db.pool import Database, Outcome
+
+    from policywatch.settings import Settings
+
+__all__ = ["Shell", "json_option", "number_of", "pass_shell", "plain_value", "run_guarded", "with_shell"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def plain_value(value: object) -> object:
+    """A value as JSON has it: times ISO 8601 in UTC, intervals in seconds, bytes in hex."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, bytes | memoryview):
+        return bytes(value).hex()
+    if isinstance(value, uuid.UUID | Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(k): plain_value(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain_value(v) for v in value]
+    return value
+
+
+def _cell(value: object) -> str:
+    """One cell of a table: short, on one line, cleaned of control characters."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%MZ")
+    if isinstance(value, timedelta):
+        return f"{int(value.total_seconds())} s"
+    if isinstance(value, bytes):
+        return value.hex()[:12]
+    if isinstance(value, list | tuple):
+        return ", ".join(_cell(v) for v in value)
+    return clean(" ".join(str(value).split()))
+
+
+@dataclass
+class Shell:
+    """The surroundings of one command: the global options, and what is made of them when first asked for."""
+
+    config: Path | None = None
+    as_json: bool = False
+    plain: bool = False
+    _settings: Settings | None = field(default=None, repr=False)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings, loaded once; a fault is a SettingsError (exit 2)."""
+        if self._settings is None:
+            from policywatch.settings import load
+
+            self._settings = load(self.config)
+        return self._settings
+
+    @contextlib.asynccontextmanager
+    async def database(self) -> AsyncIterator[Database]:
+        """A connection as the person, with a session row that ends with the command."""
+        from policywatch.db.pool import Database
+
+        from policywatch.db import acts, connect
+
+        conninfo = await asyncio.to_thread(connect.person, self.settings)
+        async with await Database.open(conninfo, max_size=2, application="policywatch") as db:
+            session = uuid.uuid4()
+            await acts.open_session(db, session, "command", " ".join(sys.argv[1:3])[:80])
+            try:
+                yield db
+            finally:
+                with contextlib.suppress(PolicyWatchError):
+                    await acts.close_session(db, session)
+
+    def say(self, sentence: str) -> None:
+        """A sentence for the person: on stdout as text, on stderr beside JSON."""
+        click.echo(clean(sentence), err=self.as_json)
+
+    def emit(self, payload: Mapping[str, object]) -> None:
+        """One JSON object on stdout."""
+        click.echo(json.dumps(plain_value(payload), ensure_ascii=False, indent=None if self.plain else 2))
+
+    def table(self, name: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+        """A listing: JSON holds every column of the rows, text the named ones, cut to the terminal."""
+        if self.as_json:
+            self.emit({name: [dict(r) for r in rows]})
+            return
+        if not rows:
+            click.echo(f"No {name}.")
+            return
+        cells = [[_cell(r.get(c)) for c in columns] for r in rows]
+        widths = [max(len(c), *(len(row[i]) for row in cells)) for i, c in enumerate(columns)]
+        limit = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 10_000
+        for line in [list(columns), *cells]:
+            text = "  ".join(t.ljust(w) for t, w in zip(line, widths, strict=True)).rstrip()
+            click.echo(text[:limit])
+
+    def outcome(self, outcome: Outcome) -> None:
+        """The answer of an act that was done (a refused one was raised)."""
+        if self.as_json:
+            self.emit(
+                {
+                    "ok": outcome.ok,
+                    "sentence": outcome.sentence,
+                    "version": outcome.version,
+                    "id": outcome.id,
+                }
+            )
+        else:
+            click.echo(clean(outcome.sentence))
+
+    def on_terminal(self) -> bool:
+        """Progress may be drawn on stderr."""
+        return sys.stderr.isatty() and not self.plain
+
+
+pass_shell = click.make_pass_decorator(Shell)
+
+
+def json_option(command: Callable[..., R]) -> Callable[..., R]:
+    """`--json` is understood after the command too, as people write it."""
+
+    def set_json(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+        if value:
+            ctx.ensure_object(Shell).as_json = True
+
+    return click.option(
+        "--json",
+        is_flag=True,
+        expose_value=False,
+        callback=set_json,
+        help="Print one JSON object instead of text.",
+    )(command)
+
+
+def with_shell(body: Callable[..., Awaitable[int | None]]) -> Callable[..., None]:
+    """Make a click callback of an async body `(shell, ...) -> exit code or None`."""
+
+    @functools.wraps(body)
+    def call(*args: Any, **kwargs: Any) -> None:
+        ctx = click.get_current_context()
+        shell = ctx.ensure_object(Shell)
+
+        async def started() -> int | None:
+            return await body(shell, *args, **kwargs)
+
+        code = asyncio.run(started())
+        if code:
+            ctx.exit(code)
+
+    return json_option(call)
+
+
+def number_of(text: str, letter: str) -> int:
+    """The number in `C-12`, `c12` or `12`; letter is the kind expected (C, G, A, P)."""
+    bare = text.strip().upper().removeprefix(letter).removeprefix("-")
+    if not bare.isdigit():
+        raise UsageError(f'"{text}" is no number of that kind.', remedy=f"Write it as {letter}-12 or 12.")
+    return int(bare)
+
+
+def run_guarded(command: click.Command, argv: list[str] | None) -> int:
+    """Run a click command; errors become a sentence on stderr and the exit code of the contract."""
+    try:
+        result = command.main(args=argv, prog_name="policywatch", standalone_mode=False)
+    except PolicyWatchError as error:
+        click.echo(clean_lines(error.what), err=True)
+        if error.remedy:
+            click.echo(clean_lines(error.remedy), err=True)
+        return error.exit_code
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        return 130
+    except BrokenPipeError:
+        # The reader of a pipe left (head, less): not a fault; keep the interpreter from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return result if isinstance(result, int) else 0

@@ -1,0 +1,122 @@
+"""`policywatch daemon`, `check`, `import`: the daemon's work from the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from policywatch.errors import PolicyWatchError, ServiceAway
+from policywatch_tui.commands.base import Shell, json_option, with_shell
+from policywatch_tui.commands.child import daemon_argv, run_verb
+from policywatch_tui.desk.clean import clean
+
+__all__ = ["check", "daemon", "import_source"]
+
+
+@click.group()
+def daemon() -> None:
+    """The daemon in the foreground (under systemd: policywatchd run)."""
+
+
+@daemon.command()
+@click.pass_obj
+def run(shell: Shell) -> None:
+    """Collect, judge, publish until told to stop (Ctrl-C or SIGTERM)."""
+    argv = daemon_argv(shell, "run")
+    os.execv(argv[0], argv)
+
+
+@daemon.command()
+@click.argument("documents", nargs=-1)
+@json_option
+@click.pass_obj
+def once(shell: Shell, documents: tuple[str, ...]) -> None:
+    """Visit what is due, or the named PLATFORM[/DOCUMENT]s, judge, and end."""
+    code, result = run_verb(shell, "once", *documents, "--json", label="visits")
+    _report(shell, result)
+    click.get_current_context().exit(code)
+
+
+def _report(shell: Shell, result: dict[str, Any]) -> None:
+    if shell.as_json:
+        shell.emit(result)
+        return
+    for name, value in result.items():
+        if not isinstance(value, list | dict):
+            click.echo(f"{name.replace('_', ' ')}: {value}")
+    for row in result.get("unread") or result.get("failures") or ():
+        if isinstance(row, dict):
+            click.echo(clean("  " + "  ".join(str(v) for v in row.values())))
+        else:
+            click.echo(clean(f"  {row}"))
+
+
+async def _wait(db: Any, request: int, seconds: float) -> dict[str, Any]:
+    """The request as it ended; ServiceAway when the daemon did not serve it in time."""
+    from policywatch.db import listing
+
+    for _ in range(int(seconds * 2)):
+        row = await listing.request(db, request)
+        if row and row["state"] not in ("waiting", "serving"):
+            return row
+        await asyncio.sleep(0.5)
+    raise ServiceAway(
+        "The daemon has not served the request yet.", remedy="It stays asked for; see: policywatch status"
+    )
+
+
+@click.command()
+@click.argument("document", required=False)
+@click.option("--all", "everything", is_flag=True, help="All documents.")
+@click.option("--wait", "seconds", default=60.0, show_default=True, help="Longest wait for the daemon, seconds.")
+@with_shell
+async def check(shell: Shell, document: str | None, everything: bool, seconds: float) -> int:
+    """Look now at PLATFORM, PLATFORM/DOCUMENT or --all: by the running daemon, else by one run of its own."""
+    from policywatch.db import acts, listing
+
+    if document is None and not everything:
+        raise click.UsageError("Name PLATFORM[/DOCUMENT] or --all.")
+    platform, _, key = (document or "").partition("/")
+    async with shell.database() as db:
+        if await listing.workers(db):
+            outcome = await acts.request_visit(db, platform or None, key or None)
+            if outcome.id is None:
+                raise PolicyWatchError(outcome.sentence)
+            row = await _wait(db, outcome.id, seconds)
+            payload = {"request": outcome.id, "state": row["state"], "sentence": outcome.sentence, **(row["result"] or {})}
+            if shell.as_json:
+                shell.emit(payload)
+            else:
+                click.echo(clean(f"{outcome.sentence} See: policywatch status"))
+            return 0 if row["state"] == "done" else 6
+    names = [document] if document else []
+    code, result = await asyncio.to_thread(run_verb, shell, "once", *names, "--all", "--json", label="visits") if not names else (
+        await asyncio.to_thread(run_verb, shell, "once", *names, "--json", label="visits")
+    )
+    _report(shell, result)
+    return code
+
+
+@click.command("import")
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option("--queue", is_flag=True, help="Put imported changes before the reviewers.")
+@click.option("--dry-run", is_flag=True, help="Read and count, store nothing.")
+@json_option
+@click.pass_obj
+def import_source(shell: Shell, source: Path, queue: bool, dry_run: bool) -> None:
+    """Read the history of an archive: a git clone or bundle with one document version per commit.
+
+    Imported changes are marked historical, stay out of the queue unless --queue, and never cause mail.
+    Safe to interrupt and to run again: what is there already is passed over.
+    """
+    flags = [*(["--queue"] if queue else []), *(["--dry-run"] if dry_run else [])]
+    code, result = run_verb(shell, "import", str(source), "--json", "--progress", *flags, label="versions")
+    if shell.as_json:
+        shell.emit(result)
+    else:
+        _report(shell, result)
+    click.get_current_context().exit(code)

@@ -1,0 +1,136 @@
+"""`policywatch documents`: what is watched, how it is, and what it said."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from policywatch.errors import PolicyWatchError, UsageError
+from policywatch_tui.commands.base import Shell, with_shell
+from policywatch_tui.desk.clean import clean_lines
+
+__all__ = ["documents", "split_name"]
+
+
+@click.group()
+def documents() -> None:
+    """Documents: the policies that are watched."""
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """`platform/document`, refused when it is not two keys."""
+    platform, slash, document = name.partition("/")
+    if not slash or not platform or not document:
+        raise UsageError(
+            f'"{name}" names no document.', remedy="Write PLATFORM/DOCUMENT, e.g. x/terms-of-service."
+        )
+    return platform, document
+
+
+async def _document(db: Any, name: str) -> dict[str, Any]:
+    from policywatch.db import listing
+
+    rows = await listing.documents(db, *split_name(name))
+    if not rows:
+        raise PolicyWatchError(f"There is no document {name}.", remedy="See: policywatch documents list")
+    return rows[0]
+
+
+@documents.command("list")
+@click.option("--platform", help="One platform, by key.")
+@with_shell
+async def list_documents(shell: Shell, platform: str | None) -> None:
+    """Every document with its state, last good look and cause of trouble."""
+    from policywatch.db import listing
+
+    async with shell.database() as db:
+        rows = await listing.documents(db, platform)
+    shell.table(
+        "documents",
+        rows,
+        ("platform", "document", "state", "last_good_at", "last_change_at", "due_at", "cause"),
+    )
+
+
+@documents.command()
+@click.argument("document")
+@click.option("--at", help="The text believed at that time (ISO 8601), default now.")
+@with_shell
+async def show(shell: Shell, document: str, at: str | None) -> None:
+    """The text of a document, now or at a time."""
+    from policywatch.db import contents, listing
+
+    try:
+        moment = datetime.fromisoformat(at) if at else None
+    except ValueError:
+        raise UsageError(
+            f'"{at}" is no time.', remedy="Write it as 2026-11-27 or 2026-11-27T12:00:00Z."
+        ) from None
+    if moment is not None and moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    async with shell.database() as db:
+        row = await _document(db, document)
+        snapshot = await listing.snapshot_at(db, row["id"], moment)
+        if snapshot is None:
+            raise PolicyWatchError(
+                f"There is no snapshot of {document} from then.",
+                remedy=f"See: policywatch documents history {document}",
+            )
+        text = await contents.fetch_text(db, bytes(snapshot["text_sha256"]))
+        pages = await listing.pages(db, row["id"])
+    if shell.as_json:
+        shell.emit({**row, "snapshot": snapshot, "pages": pages, "text": text})
+    else:
+        click.echo(clean_lines(text))
+
+
+@documents.command()
+@click.argument("document")
+@click.option("--limit", default=100, show_default=True)
+@with_shell
+async def history(shell: Shell, document: str, limit: int) -> None:
+    """Snapshots of a document, the newest first."""
+    from policywatch.db import listing
+
+    async with shell.database() as db:
+        row = await _document(db, document)
+        rows = await listing.snapshots(db, row["id"], limit)
+    shell.table("snapshots", rows, ("id", "fetched_at", "source", "kind", "partial", "text_sha256"))
+
+
+@documents.command()
+@click.argument("words", nargs=-1, required=True)
+@click.option("--limit", default=50, show_default=True)
+@with_shell
+async def search(shell: Shell, words: tuple[str, ...], limit: int) -> None:
+    """Documents whose newest text holds the words ("quoted" for a phrase, -word to exclude)."""
+    from policywatch.db import listing
+
+    async with shell.database() as db:
+        rows = await listing.search(db, " ".join(words), limit)
+    shell.table("documents", rows, ("platform", "document", "rank", "snapshot_id"))
+
+
+@documents.command()
+@click.argument("document")
+@click.option("--reason", required=True, help="Why nobody looks at it for now.")
+@with_shell
+async def pause(shell: Shell, document: str, reason: str) -> None:
+    """Stop looking at a document, with a reason."""
+    from policywatch.db import acts
+
+    async with shell.database() as db:
+        shell.outcome(await acts.pause_document(db, *split_name(document), reason))
+
+
+@documents.command()
+@click.argument("document")
+@with_shell
+async def resume(shell: Shell, document: str) -> None:
+    """Look at a paused document again."""
+    from policywatch.db import acts
+
+    async with shell.database() as db:
+        shell.outcome(await acts.pause_document(db, *split_name(document), None))

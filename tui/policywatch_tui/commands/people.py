@@ -1,0 +1,153 @@
+"""`policywatch users` and `policywatch sessions`: who may do what, and who is at work."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from policywatch.errors import UsageError
+from policywatch_tui.commands.base import Shell, with_shell
+
+__all__ = ["sessions", "users"]
+
+ROLES = ["viewer", "reviewer", "editor", "approver", "admin", "auditor"]
+
+
+@click.group()
+def users() -> None:
+    """People: one login role each; rights come from this database."""
+
+
+@users.command()
+@click.argument("name")
+@click.option("--role", type=click.Choice(ROLES), required=True)
+@click.option("--mail", help="Their address; seen by administrators and the daemon alone.")
+@click.option("--os-user", help="Their account on this host: an SSH login then needs no password.")
+@click.option("--platform", "platforms", multiple=True, help="Restrict to platforms (repeatable).")
+@click.option(
+    "--password-stdin",
+    is_flag=True,
+    help="Take the one-time password from standard input instead of making one.",
+)
+@with_shell
+async def add(
+    shell: Shell,
+    name: str,
+    role: str,
+    mail: str | None,
+    os_user: str | None,
+    platforms: tuple[str, ...],
+    password_stdin: bool,
+) -> None:
+    """Add a person. Without --os-user it prints a one-time password, once."""
+    from policywatch.db import acts, passwords
+
+    password = None
+    if password_stdin:
+        password = sys.stdin.readline().rstrip("\n")
+        if len(password) < 12:
+            raise UsageError(
+                "The password is too short.", remedy="Give at least 12 characters on standard input."
+            )
+    elif os_user is None:
+        password = passwords.one_time()
+    async with shell.database() as db:
+        outcome = await acts.user_add(
+            db,
+            name,
+            role,
+            verifier=passwords.verifier(name, password) if password else None,
+            mail=mail,
+            os_user=os_user,
+            platforms=platforms or None,
+        )
+    if shell.as_json:
+        shell.emit(
+            {
+                "ok": True,
+                "name": name,
+                "role": role,
+                "one_time_password": None if password_stdin else password,
+            }
+        )
+        return
+    shell.outcome(outcome)
+    if password and not password_stdin:
+        click.echo(
+            f"One-time password, shown only now: {password}\n{name} changes it with: policywatch users password"
+        )
+
+
+@users.command("list")
+@with_shell
+async def list_users(shell: Shell) -> None:
+    """Everybody with a right here."""
+    from policywatch.db import listing
+
+    async with shell.database() as db:
+        rows = await listing.users(db)
+    shell.table("users", rows, ("name", "role", "state", "os_user", "must_change_password", "created_by"))
+
+
+@users.command("role")
+@click.argument("name")
+@click.argument("new_role", type=click.Choice(ROLES))
+@with_shell
+async def set_role(shell: Shell, name: str, new_role: str) -> None:
+    """Give another person another role."""
+    from policywatch.db import acts
+
+    async with shell.database() as db:
+        shell.outcome(await acts.user_role(db, name, new_role))
+
+
+@users.command()
+@click.argument("name")
+@with_shell
+async def disable(shell: Shell, name: str) -> None:
+    """Take every right of a person; what they did stays."""
+    from policywatch.db import acts
+
+    async with shell.database() as db:
+        shell.outcome(await acts.user_disable(db, name))
+
+
+@users.command()
+@click.option("--password-stdin", is_flag=True, help="Take the new password from standard input.")
+@with_shell
+async def password(shell: Shell, password_stdin: bool) -> None:
+    """Change your own password (a one-time password must be changed before anything else)."""
+    from policywatch.db import acts, listing, passwords
+
+    if password_stdin:
+        new = sys.stdin.readline().rstrip("\n")
+    else:
+        new = click.prompt("New password", hide_input=True, confirmation_prompt=True, err=True)
+    if len(new) < 12:
+        raise UsageError("The password is too short.", remedy="Choose at least 12 characters.")
+    async with shell.database() as db:
+        me: dict[str, Any] | None = await listing.me(db)
+        if me is None:
+            raise UsageError(
+                "You have no active account here.", remedy="Ask an administrator: policywatch users add"
+            )
+        shell.outcome(await acts.user_password(db, passwords.verifier(me["name"], new)))
+
+
+@click.group()
+def sessions() -> None:
+    """Desk and command sessions."""
+
+
+@sessions.command("list")
+@click.option("--all", "everything", is_flag=True, help="Ended ones too.")
+@with_shell
+async def list_sessions(shell: Shell, everything: bool) -> None:
+    """Your sessions; an administrator or auditor sees everybody's."""
+    from policywatch.db import listing
+
+    async with shell.database() as db:
+        rows = await listing.sessions(db, everything=everything)
+    shell.table("sessions", rows, ("user_name", "kind", "client", "started_at", "heartbeat_at", "ended_at"))

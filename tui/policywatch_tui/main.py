@@ -1,0 +1,95 @@
+"""The command `policywatch`: without an argument the desk, else one command of `commands/`.
+
+Commands are imported when they are named, so that the desk and `--help` stay quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from policywatch_tui.commands.base import Shell, run_guarded
+
+__all__ = ["main"]
+
+# noun -> (module, attribute, one line of help); the order is the order of `--help`.
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "demo": ("demo", "demo", "the whole story on a simulated web"),
+    "status": ("status", "status", "platforms, queue, daemon, database at a glance"),
+    "doctor": ("status", "doctor", "check the installation, with remedies"),
+    "version": ("status", "version", "versions of the program and its database"),
+    "config": ("config", "config_group", "check, show and explain the settings"),
+    "db": ("db", "db", "the embedded database: start stop status dsn psql"),
+    "migrate": ("db", "migrate", "the schema: up down status verify"),
+    "daemon": ("daemon", "daemon", "run | once (same as policywatchd)"),
+    "check": ("daemon", "check", "look at the platforms now"),
+    "import": ("daemon", "import_source", "history from a git repository or bundle of an archive"),
+    "documents": ("documents", "documents", "list show history search pause resume"),
+    "compare": ("compare", "compare", "two texts, as PolicyWatch reads them"),
+    "changes": ("changes", "changes", "list show verdict undo severity snooze take release"),
+    "drafts": ("guidance", "drafts", "list show new edit submit close"),
+    "approvals": ("guidance", "approvals", "list show approve return"),
+    "publications": ("publications", "publications", "list show withdraw pause resume stop thaw"),
+    "members": ("publications", "members", "segments"),
+    "users": ("people", "users", "add list role disable password"),
+    "sessions": ("people", "sessions", "list"),
+    "audit": ("audit", "audit", "list"),
+    "alerts": ("audit", "alerts", "list ack"),
+    "backup": ("backup", "backup", "create list restore"),
+    "metrics": ("metrics", "metrics", "print the exposition"),
+}
+
+
+class LazyCommands(click.Group):
+    """A group whose members are imported at their first use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        module, attribute, _ = entry
+        loaded: Any = getattr(importlib.import_module(f"policywatch_tui.commands.{module}"), attribute)
+        assert isinstance(loaded, click.Command)
+        return loaded
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, _, line) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyCommands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.option("--config", "config", type=click.Path(path_type=Path), help="The settings file.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+@click.option("--plain", is_flag=True, help="No colours, no progress.")
+@click.pass_context
+def cli(ctx: click.Context, config: Path | None, as_json: bool, plain: bool) -> None:
+    """PolicyWatch: what the platforms changed, what it means, and guidance that goes out once, approved.
+
+    Without a command it opens the desk. Exit codes: 0 done, 1 the answer is no, 2 usage or configuration,
+    3 somebody else decided first, 4 not allowed, 5 a needed service is away, 6 partly done, 130 interrupted.
+    """
+    ctx.obj = Shell(config=config, as_json=as_json, plain=plain)
+    if ctx.invoked_subcommand is None:
+        from policywatch_tui.commands.opening import open_desk
+
+        ctx.exit(open_desk(ctx.obj))
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line and exit by the contract of exit codes."""
+    sys.exit(run_guarded(cli, argv))
+
+
+if __name__ == "__main__":
+    main()
