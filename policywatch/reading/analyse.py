@@ -32,6 +32,7 @@ ENGINE = "rules-1-uncalibrated"
 
 _PASSAGES = 400  # judged by the rules; what comes behind them is shown all the same
 _CHARACTERS = 200_000  # of changed words looked through for topics and safeguards
+_REWRITTEN = 20  # passages
 _EVIDENCE = 3
 _OTHER_TYPES = 4
 _SECTIONS = 12
@@ -61,9 +62,10 @@ def analyse(comparison: Comparison, *, at: date, document: str, platform: str) -
     context = Context(
         at=at,
         document=document,
-        added=_words(passages, "+"),
-        removed=_words(passages, "-"),
+        added=_words(passages, "+").lower(),
+        removed=_words(passages, "-").lower(),
         narrow=NARROW.search(document) is not None,
+        rewritten=len(passages) > _REWRITTEN,
     )
     findings: list[Finding] = []
     for index, passage in enumerate(passages[:_PASSAGES]):

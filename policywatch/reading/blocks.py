@@ -127,13 +127,24 @@ def _unlink(raw: str) -> tuple[str, tuple[Link, ...]]:
             out.append(sign)
             continue
         target = _TARGET.match(raw, at) if sign == "](" and open_at else None
+        if (
+            target is None
+            and sign == "]("
+            and open_at
+            and open_at[-1][1] == "!["
+            and raw.startswith("data:", at)
+        ):
+            # An inline picture may hold blanks and brackets; it ends where the line's last bracket does.
+            del out[open_at.pop()[0] :]
+            at = raw.rfind(")") + 1 or len(raw)
+            continue
         if target is None:
             if open_at and sign == "]":
                 open_at.pop()
             out.append(sign)
             continue
         index, opened = open_at.pop()
-        at = target.end()
+        at = max(at, target.end())
         if opened == "![":
             del out[index:]
             continue
@@ -160,7 +171,8 @@ def _plain(raw: str) -> tuple[str, tuple[Link, ...]]:
         raw = _STARS.sub("", raw)
     if "_" in raw:
         raw = _BARS.sub("", raw)
-    return " ".join(_HIDDEN.sub(_show, raw).split()), found
+    # A "#" behind a heading is the mark of its anchor.
+    return " ".join(_HIDDEN.sub(_show, raw.rstrip().rstrip("#")).split()), found
 
 
 def _bare_addresses(text: str) -> str:
@@ -180,9 +192,6 @@ def read_line(raw: str) -> Line | None:
         content = content[quoted.end() :]
     if heading := _HEADING.match(content):
         kind, level, content = BlockKind.HEADING, len(heading.group(1)), content[heading.end() :]
-        if content.endswith("#"):
-            closed = content.rstrip("#")
-            content = closed if not closed or closed[-1].isspace() else content
     elif item := _ITEM.match(content):
         indent = len(raw[:200].expandtabs(4)) - len(raw[:200].expandtabs(4).lstrip())
         kind, level, content = BlockKind.ITEM, 1 + (indent + 2) // 4, content[item.end() :]

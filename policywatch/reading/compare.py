@@ -15,7 +15,7 @@ from typing import Literal
 from policywatch.domain.changes import Comparison, NoiseKind, Passage, PassageKind, Span
 from policywatch.reading import noise
 from policywatch.reading.alignment import gaps
-from policywatch.reading.blocks import Block, parse, read_lines
+from policywatch.reading.blocks import Block, BlockKind, parse, read_lines
 from policywatch.reading.pairing import Spent, best_match, pairs, similarity
 from policywatch.reading.words import count_words, differing_spans
 
@@ -23,6 +23,8 @@ __all__ = ["compare", "link_hash", "reader_hash"]
 
 _MOVED = 20  # characters; shorter equal blocks ("Learn more") are no move
 _MOVED_CHANGED = 40
+_LIST = 500  # items looked back over for the line that leads a list in
+_REPEATED = 60  # characters of the longest block; a repeated "Learn more" is no doubled paragraph
 _MOVED_CHANGED_ALIKE = 80.0
 _JOINED_ALIKE, _JOINED_BETTER = 85.0, 8.0  # per cent: what makes a left-over the other half of a pair
 _WORDS_LIMIT = 400_000  # characters on a side of a pair; above it the pair differs as a whole
@@ -60,7 +62,7 @@ def compare(before: str, after: str) -> Comparison:
     table = _Table(parse(before), parse(after))
     table.fill()
     passages = tuple(table.passages())
-    kind = noise.kind_of_passages(passages, moved_home=table.moved_home)
+    kind = noise.kind_of_passages(passages, moved_home=table.moved_home, repeated=table.repeated())
     added = sum(
         _words(passage.after, passage.after_spans, passage, PassageKind.ADDED) for passage in passages
     )
@@ -84,6 +86,19 @@ class _Found:
     old: tuple[int, ...]
     new: tuple[int, ...]
     near: int
+
+
+def _home(blocks: Sequence[Block], index: int) -> tuple[str, str]:
+    """Under what a block stands: its heading, and for a list item the line that leads the list in."""
+    block = blocks[index]
+    heading = block.section[-1] if block.section else ""
+    if block.kind is not BlockKind.ITEM:
+        return heading, ""
+    for at in range(index - 1, max(-1, index - _LIST), -1):
+        above = blocks[at]
+        if above.kind is not BlockKind.ITEM or above.line.level < block.line.level:
+            return heading, above.line.key
+    return heading, ""
 
 
 class _Table:
@@ -126,6 +141,25 @@ class _Table:
                     old_spans, new_spans = (Span(0, len(before)),), (Span(0, len(after)),)
             yield Passage(found.kind, section, before, after, old_spans, new_spans)
 
+    def repeated(self) -> bool:
+        """Whether every passage is a paragraph that the other text holds too: caught twice, or no longer."""
+        if not self.found:
+            return False
+        sides = {
+            PassageKind.ADDED: (self.new, {block.line.key for block in self.old}),
+            PassageKind.REMOVED: (self.old, {block.line.key for block in self.new}),
+        }
+        long = 0
+        for one in self.found:
+            if one.kind not in sides:
+                return False
+            blocks, other = sides[one.kind]
+            key = blocks[(one.new or one.old)[0]].line.key
+            if key not in other:
+                return False
+            long += len(key) >= _REPEATED
+        return long > 0
+
     def _take(self, kind: PassageKind, old: tuple[int, ...], new: tuple[int, ...], near: int) -> None:
         self.found.append(_Found(kind, old, new, near))
         for i in old:
@@ -155,7 +189,7 @@ class _Table:
                 continue
             i = at.pop(0)
             self._take(PassageKind.MOVED, (i,), (j,), j)
-            if self.old[i].section[-1:] != self.new[j].section[-1:]:
+            if _home(self.old, i) != _home(self.new, j):
                 self.moved_home = False
 
     def _find_moved_changed(self) -> None:

@@ -42,6 +42,11 @@ _RENAMED: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     (re.compile(r"\bthe\s+x\b", re.IGNORECASE), "x"),
 )
+_POINTER = re.compile(
+    r"(?:please\s+)?(?:you\s+(?:can|may)\s+)?(?:find|click|view|see|read|visit|learn)\b[^.]{0,120}?\b"
+    r"(?:here|more|details|version|policy|terms|guidelines|notice)\.?",
+    re.IGNORECASE,
+)
 _BINDING = re.compile(
     r"\b(?:not|no|never|must|may|can|cannot|will|shall|should|and|or|only|all|any)\b|n['’]t\b|\d",
     re.IGNORECASE,
@@ -68,9 +73,10 @@ def _spelling(passage: Passage) -> bool:
     old, new = _spans(passage)
     if not old and not new:
         return False
+    if bool(old) != bool(new) and _doubled(passage):
+        return True  # a doubled word taken out changes nothing, whatever the word is
     if _BINDING.search(old) or _BINDING.search(new):
-        # A doubled word taken out changes nothing, whatever the word is.
-        return bool(old) != bool(new) and _doubled(passage)
+        return False
     return len(old) + len(new) <= 60 and Levenshtein.distance(squeeze(old), squeeze(new)) <= 2
 
 
@@ -112,13 +118,22 @@ def _updated_date(passage: Passage) -> bool:
 
 def _contact(passage: Passage) -> bool:
     if not passage.before or not passage.after:
-        return False
+        text = passage.before or passage.after
+        return len(text) <= 60 and _POSTAL.search(text) is not None and not bound(text)
     if _letters(_CONTACT.sub("", passage.before)) == _letters(_CONTACT.sub("", passage.after)):
         return True
     old, new = _spans(passage)
     changed = f"{old} {new}"
     postal = _POSTAL.search(passage.before) and _POSTAL.search(passage.after)
     return bool(postal) and not bound(changed) and not measures(changed) and len(changed) <= 240
+
+
+def _pointer(passage: Passage) -> bool:
+    """A short line that only says where something else can be read."""
+    text = passage.after or passage.before
+    if passage.before and passage.after:
+        return all(_POINTER.fullmatch(side.strip()) for side in (passage.before, passage.after))
+    return len(text) <= 160 and _POINTER.fullmatch(text.strip()) is not None
 
 
 _REASONS: tuple[tuple[str, Callable[[Passage], bool]], ...] = (
@@ -128,12 +143,16 @@ _REASONS: tuple[tuple[str, Callable[[Passage], bool]], ...] = (
     ("brand name", _renamed),
     ("spelling", _spelling),
     ("contact details", _contact),
+    ("pointer", _pointer),
 )
+
+
+_ONE_SIDED = frozenset({"last-updated date", "contact details", "pointer"})
 
 
 def editorial_reason(passage: Passage) -> str | None:
     """Why nobody's rights or duties changed in this passage, or None where that is not proven."""
     for reason, holds in _REASONS:
-        if ((passage.before and passage.after) or reason == "last-updated date") and holds(passage):
+        if ((passage.before and passage.after) or reason in _ONE_SIDED) and holds(passage):
             return reason
     return None

@@ -17,13 +17,14 @@ from policywatch.reading.editorial import editorial_reason
 from policywatch.reading.modals import bound, negation_turned, swapped
 from policywatch.reading.numbers import changed_measures
 from policywatch.reading.signs import ANNOUNCEMENT, NARROW, SIGNS
-from policywatch.reading.statements import Statement, statements
+from policywatch.reading.statements import Statement, sentences, statements
 from policywatch.reading.topics import type_of
 
 __all__ = ["Context", "Finding", "find"]
 
 _FEW = 4  # changed words below which a sentence is only reworded
-_RANK_NARROW = Severity.MEDIUM
+_NOTICE = 700  # characters of a notice that announces terms; more than that is the terms themselves
+_NARROW_CEILING = Severity.MEDIUM
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +48,18 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the passages do not say themselves. `added` and `removed` hold all new and all gone words."""
+    """What one passage does not say itself.
+
+    `added` and `removed` hold all new and all gone words in lower case. `narrow`: the document is for a group
+    that most members do not belong to. `rewritten`: so much differs that what is gone here may stand elsewhere.
+    """
 
     at: date
     document: str
     added: str
     removed: str
     narrow: bool
+    rewritten: bool
 
 
 def find(index: int, passage: Passage, context: Context) -> Iterator[Finding]:
@@ -62,7 +68,7 @@ def find(index: int, passage: Passage, context: Context) -> Iterator[Finding]:
         side, text = "+", passage.after
         yield Finding(str(passage.kind), Severity.NONE, ChangeType.EDITORIAL_ONLY, index, side, _first(text))
         return
-    reason = editorial_reason(passage)
+    reason = "notice gone" if _past_notice(passage, context.at) else editorial_reason(passage)
     if reason is not None:
         yield _editorial(index, passage, reason)
         return
@@ -72,10 +78,22 @@ def find(index: int, passage: Passage, context: Context) -> Iterator[Finding]:
     if not found:
         side, text = ("+", passage.after) if passage.after else ("-", passage.before)
         found.append(Finding("wording", Severity.LOW, ChangeType.EDITORIAL_ONLY, index, side, _first(text)))
+    found = [finding for finding in found if finding.quote] or found
     for finding in found:
         text = passage.after if finding.side == "+" else passage.before
         assert finding.quote in text, f"a quote that does not stand in the text: {finding.quote!r}"
         yield finding
+
+
+def _past_notice(passage: Passage, at: date) -> bool:
+    """A short notice of terms that hold by now, and nothing else, is gone."""
+    text = passage.before
+    if passage.kind is not PassageKind.REMOVED or len(text) > _NOTICE:
+        return False
+    if not (ANNOUNCEMENT.search(text) or SIGNS["effective_label"].search(text)):
+        return False
+    days = [one.day for one in dates_in(text)]
+    return bool(days) and all(day <= at for day in days)
 
 
 def _first(text: str) -> str:
@@ -142,33 +160,26 @@ def _company(index: int, passage: Passage, gone: str, come: str) -> Iterator[Fin
     for span in passage.after_spans:
         for match in SIGNS["company"].finditer(passage.after):
             if match.start() < span.end and match.end() > span.start:
-                name = set(match.group().split())
                 old = [m.group() for m in SIGNS["company"].finditer(passage.before)]
                 partner = next((one for one in old if one not in passage.after), None)
                 if partner is None:
                     return
-                shared = (name & set(partner.split())) - {
-                    "Inc.",
-                    "LLC",
-                    "Ltd",
-                    "Ltd.",
-                    "Limited",
-                    "Corp.",
-                    "Inc",
-                    "Corp",
-                }
-                level = Severity.LOW if shared else Severity.HIGH
-                kind = ChangeType.EDITORIAL_ONLY if shared else ChangeType.DISPUTE_AND_LIABILITY
+                # The same legal form under another name is mostly the same company; another form is another.
+                same = _legal_form(match.group()) == _legal_form(partner)
+                level = Severity.LOW if same else Severity.HIGH
+                kind = ChangeType.EDITORIAL_ONLY if same else ChangeType.DISPUTE_AND_LIABILITY
                 yield Finding(
                     "high e: company", level, kind, index, "+", match.group(), partner, match.group()
                 )
                 return
 
 
+def _legal_form(name: str) -> str:
+    return name.split()[-1].strip(".,").lower()
+
+
 def _sentence_at(text: str, at: int) -> str:
     """The sentence of `text` around a place, short enough to quote."""
-    from policywatch.reading.statements import sentences
-
     for start, end in sentences(text):
         if start <= at < end or at < start:
             return _window(text[start:end], at - start)
@@ -179,7 +190,7 @@ def _window(sentence: str, at: int) -> str:
     """A part of a long sentence around a place, cut between words."""
     if len(sentence) <= 260:
         return sentence
-    start = max(0, at - 90)
+    start = max(0, min(at, len(sentence) - 1) - 90)
     if start:
         start = sentence.find(" ", start) + 1
     part = sentence[start : start + 240]
@@ -212,12 +223,7 @@ def _of_statement(statement: Statement, context: Context) -> list[Finding]:
         ]
     binding = bound(text)
     for test, severity, of in _tests(statement, context, kind, binding):
-        narrow = (
-            severity.rank > _RANK_NARROW.rank
-            and (context.narrow or NARROW.search(text))
-            and test != "critical a"
-        )
-        found.append(finding(test, _RANK_NARROW if narrow else severity, of))
+        found.append(finding(test, _bounded(test, severity, text, context), of))
         break
     else:
         if binding and words >= _FEW:
@@ -230,9 +236,19 @@ def _of_statement(statement: Statement, context: Context) -> list[Finding]:
     return found
 
 
+def _bounded(test: str, severity: Severity, text: str, context: Context) -> Severity:
+    """Medium is the ceiling for what concerns a narrow group alone, but for the day by which one must act."""
+    if severity.rank <= _NARROW_CEILING.rank or test == "critical a":
+        return severity
+    alone = NARROW.search(text) is not None and SIGNS["everybody"].search(text) is None
+    return _NARROW_CEILING if context.narrow or alone else severity
+
+
 def _few_words(statement: Statement, weak: Finding, kind: ChangeType) -> list[Finding]:
     """A word or two in a sentence: low, unless they name what the sentence is about."""
     changed = statement.changed
+    if kind is ChangeType.DISPUTE_AND_LIABILITY and SIGNS["court"].search(changed):
+        return [replace(weak, test="high e", severity=Severity.HIGH, kind=kind)]
     if bound(statement.text) and any(
         SIGNS[sign].search(changed)
         for sign in ("category", "recipient", "court", "reporting", "sanction", "licence")
@@ -295,8 +311,8 @@ def _tests(statement: Statement, context: Context, kind: ChangeType, binding: bo
         yield "ai", Severity.HIGH, ChangeType.AI_AND_TRAINING
     if (safe := SIGNS["safeguard"].search(changed)) and SIGNS["allowing"].search(text):
         other = context.removed if added else context.added
-        if safe.group().lower() not in other.lower():
-            yield "critical c", Severity.HIGH if added else Severity.CRITICAL, kind
+        if safe.group().lower() not in other:
+            yield "critical c", Severity.HIGH if added or context.rewritten else Severity.CRITICAL, kind
     if not binding:
         return
     if SIGNS["court"].search(changed) and kind is ChangeType.DISPUTE_AND_LIABILITY:
@@ -311,7 +327,7 @@ def _tests(statement: Statement, context: Context, kind: ChangeType, binding: bo
         yield "high b", Severity.HIGH, ChangeType.RIGHTS_AND_LICENCE
     if added and kind is ChangeType.DATA_USE_AND_PRIVACY and SIGNS["collecting"].search(text):
         fresh = SIGNS["category"].search(changed) or SIGNS["recipient"].search(changed)
-        if fresh and fresh.group().lower() not in context.removed.lower():
+        if fresh and fresh.group().lower() not in context.removed:
             yield "high c", Severity.HIGH, ChangeType.DATA_USE_AND_PRIVACY
     if SIGNS["sanction"].search(changed) and kind in (
         ChangeType.ENFORCEMENT_AND_APPEALS,

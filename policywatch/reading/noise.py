@@ -28,6 +28,7 @@ _RELATIVE = re.compile(
     rf"|\b{_WHEN}(?:today|yesterday)\b"
     rf"|\bjust now\b"
     rf"|\b\d+\s+min(?:ute)?s?\s+read\b"
+    rf"|\b\d+(?:\.\d+)?[KM]?\s*views(?=last updated)|\bviews:\s*\d+(?:\.\d+)?[KM]?(?=last updated)"
     rf"|\b\d{{1,2}}:\d\d(?::\d\d)?\s*/\s*\d{{1,2}}:\d\d(?::\d\d)?"
     rf"|(?:©|\(c\)|\bcopyright)\s*(?:©\s*)?\d{{4}}(?:\s*-\s*\d{{4}})?",
     re.IGNORECASE,
@@ -36,6 +37,22 @@ _RELATIVE = re.compile(
 _COUNTED = r"(?:views?|likes?|comments?|members?|answers?|followers?|replies|reactions?|shares?)"
 _COUNTER = re.compile(
     rf"(?:\s*(?:\d+(?:[.,]\d+)*\s*[kKmM]?\s*{_COUNTED}|{_COUNTED}:?\s*\d+(?:[.,]\d+)*\s*[kKmM]?)\s*[·*|,-]?)+\s*",
+    re.IGNORECASE,
+)
+_MASKED = "[email protected]"
+_ADDRESS = re.compile(r"[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,4}")
+# Lines around a text that belong to the page. Whole lines only: no sentence of a policy reads like this.
+_LANGUAGES = (
+    r"english|deutsch|fran[cç]ais|espa[nñ]ol|italiano|portugu[eê]s|polski|türkçe|nederlands|svenska|dansk|norsk|suomi|"
+    r"român[aă]|čeština|magyar|ελληνικά|русский|українська|العربية|עברית|中文|日本語|한국어|tiếng việt|bahasa \w+|"
+    r"kurdî|kurmancî|shqip|bosanski|hrvatski|bulgarian|croatian|danish"
+)
+_FURNITURE = re.compile(
+    rf"have a moment\?|tell us how we're doing|take (?:the )?survey|share this article|copy link|play video|close|"
+    rf"feedback|more help|post|ctrl\+\w|was this (?:page |article |information )?helpful\?|yes|no|return to top|"
+    rf"back to top|related articles|other ways to get help|i have a different question|request user information|"
+    rf"submit an emergency request|preserve account records|staying safe|more languages\.*|search|menu|"
+    rf"(?:{_LANGUAGES})(?: ?\([^()]{{1,30}}\))?",
     re.IGNORECASE,
 )
 _SENTENCE_END = re.compile(r"(?<=[.!?;:])\s+|\n")
@@ -75,30 +92,51 @@ def kind_of_equal_words(before: str, after: str) -> NoiseKind:
     return NoiseKind.MARKUP if "".join(blank_old) == "".join(blank_new) else NoiseKind.LINK_TARGETS
 
 
-def kind_of_passages(passages: tuple[Passage, ...], *, moved_home: bool) -> NoiseKind:
+def kind_of_passages(passages: tuple[Passage, ...], *, moved_home: bool, repeated: bool) -> NoiseKind:
     """The noise that these passages are, taken together; none where one of them is a real change.
 
     `moved_home`: each moved passage still stands under the heading it stood under. A rule that moves under
-    another heading ("What we remove", "What we limit") says something else, so that is no noise.
+    another heading ("What we remove", "What we limit") says something else, so that is no noise. `repeated`:
+    all that came stood there before, all that went still stands there.
     """
     if not passages:
         return NoiseKind.MARKUP
-    if all(passage.kind is PassageKind.RENUMBERED for passage in passages):
-        return NoiseKind.NONE  # an edit by the platform, if a light one
-    if _only_relative_times(passages):
+    if repeated:
+        return NoiseKind.DUPLICATE
+    if all(_only_list_style(passage) for passage in passages):
+        return NoiseKind.MARKUP
+    if all(_only_relative_times(passage) for passage in passages):
         return NoiseKind.RELATIVE_TIME
+    if all(_only_masked_addresses(passage) for passage in passages):
+        return NoiseKind.MARKUP
+    if all(_FURNITURE.fullmatch(unify(f"{passage.before}{passage.after}")) for passage in passages):
+        return NoiseKind.NAVIGATION
     if moved_home and _only_reordered(passages):
         return NoiseKind.REORDERED
     return NoiseKind.NONE
 
 
-def _only_relative_times(passages: Iterable[Passage]) -> bool:
-    for passage in passages:
-        old = squeeze(without_relative_times(passage.before)).replace("⧗", "")
-        new = squeeze(without_relative_times(passage.after)).replace("⧗", "")
-        if old != new:
-            return False
-    return True
+def _only_list_style(passage: Passage) -> bool:
+    """Numbers that came or went as a whole are the style of a list; other numbers are an edit."""
+    return passage.kind is PassageKind.RENUMBERED and (
+        passage.before.endswith(passage.after) or passage.after.endswith(passage.before)
+    )
+
+
+def _only_relative_times(passage: Passage) -> bool:
+    if passage.kind in (PassageKind.MOVED, PassageKind.RENUMBERED):
+        return False
+    old = squeeze(without_relative_times(passage.before)).replace("⧗", "")
+    new = squeeze(without_relative_times(passage.after)).replace("⧗", "")
+    return old == new
+
+
+def _only_masked_addresses(passage: Passage) -> bool:
+    """An e-mail address that is hidden from programs on one side and shown on the other."""
+    if (_MASKED in passage.before) == (_MASKED in passage.after):
+        return False
+    old, new = (_ADDRESS.sub("✉", text.replace(_MASKED, "✉")) for text in (passage.before, passage.after))
+    return squeeze(unify(old)) == squeeze(unify(new))
 
 
 def _sentences(text: str) -> Iterable[str]:

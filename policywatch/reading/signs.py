@@ -15,10 +15,10 @@ def _any(words: str) -> re.Pattern[str]:
 # Groups that most members do not belong to: medium is the ceiling for what concerns them alone.
 NARROW = _any(
     r"""
-    developers? advertis(?:er|ers|ing) business(?:es)? sellers? merchants? apis? commercial customers?
-    data\s+(?:processor|controller) minors? children teens? parents? subscription\s+agreement recruit\w+
-    page\s+admins? labell?ing\s+services?
-    """
+     developers? advertis(?:er|ers|ing) business(?:es)? sellers? merchants? apis? commercial customers?
+      minors? children teens? parents? subscription\s+agreement recruit\w+
+     page\s+admins? labell?ing\s+services?
+     """
 )
 
 # A notice that terms are about to change, or have just done so.
@@ -141,6 +141,7 @@ SIGNS: dict[str, re.Pattern[str]] = {
         re.IGNORECASE,
     ),
     "effective_label": re.compile(r"\beffective\b|\bin\s+effect\b|\btakes?\s+effect\b", re.IGNORECASE),
+    "everybody": _any(r"you your users? members? people everyone anyone individuals? creators?"),
     "training_words": _any(
         r"train\w* fine-tun\w* AI artificial\s+intelligence machine\s+learning models? generative"
     ),

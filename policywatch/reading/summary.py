@@ -97,4 +97,5 @@ _REASONS = {
     "spelling": "spelling",
     "contact details": "a contact detail",
     "notice gone": "a past notice",
+    "pointer": "a pointer",
 }
