@@ -21,6 +21,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import IO, Any
 
 from policywatch.errors import PolicyWatchError
@@ -253,7 +254,7 @@ def serve(function_path: str, memory: int, cpu: float) -> None:
         signal.alarm(int(wall) + 5)  # the parent ends a slow child; this ends it when the parent was killed
         _limit_processor(cpu)
         try:
-            function = function or getattr(importlib.import_module(module), name)
+            function = function or attrgetter(name)(importlib.import_module(module))
             answer = json.dumps({"kind": "answer", "value": function(*payload)}, ensure_ascii=False)
         except PolicyWatchError as error:
             answer = _told("refusal", {

@@ -204,10 +204,11 @@ def _read(path: Path, *, ours: bool) -> bytes | None:
     except OSError as fault:
         reason = "is a symbolic link" if path.is_symlink() else f"cannot be opened ({fault.strerror})"
         raise _refused(path, reason, "Put a regular file of this account there.") from None
+    state = os.fstat(handle)
+    if not stat.S_ISREG(state.st_mode):
+        os.close(handle)
+        raise _refused(path, "is not a regular file", "Put a regular file there.")
     with os.fdopen(handle, "rb") as stream:
-        state = os.fstat(handle)
-        if not stat.S_ISREG(state.st_mode):
-            raise _refused(path, "is not a regular file", "Put a regular file there.")
         if ours and state.st_uid != os.geteuid():
             raise _refused(
                 path, "belongs to another account", f"Run as its administrator: chown {os.geteuid()} {path}"

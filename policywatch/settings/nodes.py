@@ -74,11 +74,12 @@ def read_file(path: Path) -> Node:
             file=str(path),
             remedy="Check its path and rights.",
         ) from None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise SettingsError(
+            "the settings file is not a regular file", file=str(path), remedy="Name a YAML file."
+        )
     with os.fdopen(handle, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise SettingsError(
-                "the settings file is not a regular file", file=str(path), remedy="Name a YAML file."
-            )
         content = stream.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise SettingsError(
