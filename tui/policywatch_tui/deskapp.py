@@ -173,21 +173,28 @@ class DeskApp(App[int], inherit_bindings=False):
     # -- places ------------------------------------------------------------------------------------------
 
     def go(self, place: str) -> None:
-        """To one of the root screens."""
-        while len(self.screen_stack) > 1:
+        """To one of the root screens; the Queue is always below it."""
+        while len(self.screen_stack) > (1 if self.root_place == "queue" else 2):
             self.pop_screen()
-        if place != self.root_place:
-            self.last_place, self.root_place = self.root_place, place
+        if place == self.root_place:
+            return
+        if place == "queue":
+            self.pop_screen()
+        elif self.root_place == "queue":
+            self.push_screen(place)
+        else:
             self.switch_screen(place)
+        self.last_place, self.root_place = self.root_place, place
 
     def back(self) -> None:
-        """One screen back; from a root to the Queue, from the Queue to the shell."""
-        if len(self.screen_stack) > 1:
-            self.pop_screen()
-        elif self.root_place != "queue":
-            self.go("queue")
+        """One screen back; from the Queue to the shell."""
+        if self.screen is self.roots[self.root_place]:
+            if self.root_place == "queue":
+                self.exit(0)
+            else:
+                self.go("queue")
         else:
-            self.exit(0)
+            self.pop_screen()
 
     def show_help(self, place: str) -> None:
         """Help over the screen on top."""
