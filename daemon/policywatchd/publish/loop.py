@@ -1,0 +1,128 @@
+"""The publishing room: counts audiences, releases what has waited out its grace, sends, recovers, ends.
+
+`run` is what the service calls. Every decision is the database's; this loop only looks often enough.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import Protocol
+
+from policywatch import secrets
+from policywatch.db import publishing
+from policywatch.db.pool import Database
+from policywatch.errors import ServiceAway
+from policywatch.settings import Settings
+from policywatchd.publish import audience
+from policywatchd.publish.keys import Keys
+from policywatchd.publish.recover import recover
+from policywatchd.publish.release import release_due
+from policywatchd.publish.send import Sending
+from policywatchd.publish.smtp import Relay
+
+__all__ = ["Service", "run"]
+
+log = logging.getLogger("policywatch.publish")
+
+LOOK_SECONDS = 5.0  # the longest time between two looks without a hint
+SOONEST = 0.05
+RECOVER_EVERY = 6  # looks
+
+
+class Service(Protocol):
+    """What this room needs of the daemon."""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+
+    @property
+    def db(self) -> Database:
+        """The daemon's pool."""
+
+    @property
+    def worker_id(self) -> str:
+        """The daemon's name in the table of workers."""
+
+    @property
+    def stopping(self) -> asyncio.Event:
+        """Set when the daemon is to end."""
+
+    def progress(self, room: str) -> None:
+        """Say that the room is alive."""
+
+    def wake(self, room: str) -> asyncio.Event:
+        """Set by hints of the database that concern the room."""
+
+
+async def run(service: Service) -> None:
+    """Publish until the daemon stops. SettingsError if the master key or the relay's password is missing."""
+    settings = service.settings
+    keys = Keys.of(secrets.master_key(settings.database.state_folder, create=True))
+    relay = Relay.of(settings)
+    await _recover_first(service)
+    sending = Sending(
+        service.db,
+        settings.mail,
+        keys,
+        relay,
+        service.worker_id,
+        service.stopping,
+        progress=lambda: service.progress("publish"),
+    )
+    async with asyncio.TaskGroup() as group:
+        group.create_task(sending.run())
+        group.create_task(_look(service, keys, sending))
+
+
+async def _recover_first(service: Service) -> None:
+    """Before anything is marked: what an earlier process of ours, or a dead one, left behind."""
+    while not service.stopping.is_set():
+        service.progress("publish")
+        try:
+            await recover(service.db, service.worker_id, starting=True)
+            return
+        except ServiceAway as away:
+            log.warning("recovery_waits reason=%r", away.what)
+            await _rest(service, 1.0)
+
+
+async def _look(service: Service, keys: Keys, sending: Sending) -> None:
+    """Audiences, releases, recovery and ends, again and again."""
+    looks = 0
+    while not service.stopping.is_set():
+        service.progress("publish")
+        service.wake("publish").clear()
+        wait = LOOK_SECONDS
+        try:
+            await audience.serve(service.db, service.settings, keys, service.worker_id)
+            await release_due(service.db, service.settings, keys)
+            if looks % RECOVER_EVERY == 0:
+                await recover(service.db, service.worker_id)
+            for publication in await publishing.finish(service.db):
+                log.info("publication_sent publication=P-%d", publication)
+            soon = await publishing.next_release(service.db)
+            wait = LOOK_SECONDS if soon is None else min(LOOK_SECONDS, max(SOONEST, soon + 0.01))
+        except ServiceAway as away:
+            log.warning("publishing_waits reason=%r", away.what)
+            wait = 1.0
+        sending.poke()
+        looks += 1
+        await _rest(service, wait)
+
+
+async def _rest(service: Service, seconds: float) -> None:
+    """Until a hint, the stop, or the time is over."""
+    waits = [
+        asyncio.create_task(service.wake("publish").wait()),
+        asyncio.create_task(service.stopping.wait()),
+    ]
+    try:
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waits:
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*waits, return_exceptions=True)
