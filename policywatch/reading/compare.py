@@ -249,7 +249,7 @@ class _Table:
                 if added not in left or (-1 - added if side == "new" else added) in taken:
                     continue
                 joined = " ".join(blocks[index].text for index in longer)
-                if not self._spent.allows(len(joined), len(whole)):
+                if not self._spent.allows(len(joined), len(whole), single=True):
                     continue
                 alike = similarity(joined, whole)
                 if alike >= score + _JOINED_BETTER and (best is None or alike > best[0]):

@@ -22,6 +22,10 @@ from policywatch.reading.topics import type_of
 
 __all__ = ["Context", "Finding", "find"]
 
+_BINDING_UNITS = frozenset(
+    {"day", "business day", "working day", "calendar day", "hour", "week", "month", "age"}
+)
+_LIMIT = re.compile(r"\b(?:within|at\s+least|up\s+to|after|for|minimum|limit|more\s+than)\b", re.IGNORECASE)
 _FEW = 4  # changed words below which a sentence is only reworded
 _NOTICE = 700  # characters of a notice that announces terms; more than that is the terms themselves
 _NARROW_CEILING = Severity.MEDIUM
@@ -131,9 +135,8 @@ def _of_pair(index: int, passage: Passage, context: Context) -> Iterator[Finding
         yield Finding("effective date", Severity.LOW, ChangeType.EDITORIAL_ONLY, index, "+", text)
     for old, new in changed_measures(passage.before, passage.after):
         text = _sentence_at(passage.after, new.start)
-        if bound(text) or re.search(
-            r"\b(?:within|at\s+least|up\s+to|after|for|minimum|limit)\b", text, re.IGNORECASE
-        ):
+        # In statistics a number binds nobody; a period or an age mostly does.
+        if new.unit in _BINDING_UNITS or bound(text) or _LIMIT.search(text):
             level = Severity.HIGH if kind is ChangeType.MONETISATION_AND_PAYMENTS else Severity.MEDIUM
             yield Finding(
                 "number", level, kind, index, "+", text, old.quote(passage.before), new.quote(passage.after)

@@ -45,7 +45,7 @@ _UNITS = (
 _MEASURE = re.compile(
     rf"(?P<sign>[$€£])\s?(?P<amount>\d[\d,]*(?:\.\d+)?)"
     rf"|\b(?P<number>{_NUMBER})(?:\s*\(\d+\))?[\s-]*(?P<unit>{_UNITS})(?!\w)"
-    rf"|\b(?:age|aged|age\s+of|under|over|least)\s+(?P<age>\d{{1,2}})\b(?!\s*(?:{_UNITS}))",
+    rf"|\b(?:age|aged|age\s+of|under|over|least)\s+(?P<age>\d{{1,2}})\b(?![.,]\d)(?!\s*(?:{_UNITS}))",
     re.IGNORECASE,
 )
 

@@ -27,9 +27,13 @@ class Spent:
     def __init__(self, limit: int = 20_000_000_000) -> None:
         self.left = limit  # products of lengths, in character pairs; 64 of them are about one step
 
-    def allows(self, old: int, new: int) -> bool:
-        """Whether `old` times `new` characters may still be compared; counts them if so."""
-        cost = old * new
+    def allows(self, old: int, new: int, *, single: bool = False) -> bool:
+        """Whether `old` times `new` characters may still be compared; counts them if so.
+
+        `single`: they are one pair of blocks, not two groups.
+        """
+        # Long blocks are held against each other by their words, in linear time.
+        cost = old * new if max(old, new) <= _LONG or not single else 100 * (old + new)
         if cost > self.left:
             return False
         self.left -= cost
@@ -55,9 +59,12 @@ def pairs(old: Sequence[str], new: Sequence[str], spent: Spent) -> list[tuple[in
         return []
     small = len(old) * len(new) <= _SMALL and max(map(len, (*old, *new))) <= _LONG
     size = sum(map(len, new))
-    if not spent.allows(sum(map(len, old)), size if small else _CANDIDATES * size // len(new)):
+    single = len(old) == 1 and len(new) == 1
+    if not spent.allows(
+        sum(map(len, old)), size if small or single else _CANDIDATES * size // len(new), single=single
+    ):
         return []
-    if len(old) == 1 and len(new) == 1:
+    if single:
         score = similarity(old[0], new[0], _CUTOFF)
         return [(0, 0, score)] if score else []
     if small:
