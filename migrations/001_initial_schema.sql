@@ -112,6 +112,9 @@ SELECT m, f, unnest(string_to_array(t, ' ')) FROM (VALUES
   ('recipient',   'sending',    'sent deferred failed uncertain queued'),
   ('recipient',   'deferred',   'claimed failed suppressed cancelled'),
   ('recipient',   'uncertain',  'sent queued failed'),
+  ('recipient',   'queued',     'uncertain'),               -- these three only after a restore
+  ('recipient',   'claimed',    'uncertain'),
+  ('recipient',   'deferred',   'uncertain'),
   ('request',     '',           'waiting'),
   ('request',     'waiting',    'serving expired refused'),
   ('request',     'serving',    'done failed waiting expired')

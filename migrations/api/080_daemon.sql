@@ -99,6 +99,29 @@ BEGIN
   RETURN true;
 END $$;
 
+CREATE OR REPLACE FUNCTION app.wake_frozen(p_reason text) RETURNS integer LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, app, pg_temp AS $$
+-- After a restore. Mails of publications that were released before the dump may have gone out since: every row that is
+-- not final becomes uncertain, step by step along the edges; workers of the old life are gone.
+DECLARE n integer; p record;
+BEGIN
+  PERFORM app.freeze(p_reason);
+  UPDATE app.publication_recipients r SET state = 'uncertain', sending_at = coalesce(r.sending_at, app.pw_now()),
+         owner = NULL, lease_until = NULL
+    FROM app.guidance_publications g
+   WHERE g.id = r.publication_id AND g.state IN ('releasing', 'paused')
+     AND r.state IN ('queued', 'claimed', 'sending', 'deferred');
+  GET DIAGNOSTICS n = ROW_COUNT;
+  UPDATE app.workers SET stopped_at = app.pw_now() WHERE stopped_at IS NULL;
+  UPDATE app.user_sessions SET ended_at = app.pw_now(), ended_by = session_user WHERE ended_at IS NULL;
+  UPDATE app.policy_documents SET owner = NULL, lease_until = NULL WHERE owner IS NOT NULL;
+  FOR p IN SELECT id FROM app.guidance_publications WHERE state = 'releasing' LOOP
+    PERFORM app.pause_by_daemon(p.id, p_reason);
+  END LOOP;
+  PERFORM app.write_audit('system.restored', 'config', 'frozen', 'done', NULL, NULL, jsonb_build_object('reason', p_reason, 'uncertain', n));
+  RETURN n;
+END $$;
+
 GRANT EXECUTE ON FUNCTION app.record_audience(bigint, integer, integer, text), app.expire_approvals(), app.release_publication(bigint),
   app.pause_by_daemon(bigint, text), app.recipients_frozen(bigint), app.finish_publication(bigint), app.freeze(text),
   app.lock_publication(bigint), app.share_publication(bigint) TO pw_daemon;

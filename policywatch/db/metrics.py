@@ -39,7 +39,7 @@ def own_samples(db: Database) -> list[Sample]:
         labels = {"query": name}
         samples.append(Sample("policywatch_query_calls_total", float(times.count), labels))
         samples.append(Sample("policywatch_query_seconds_total", times.total, labels))
-        samples.append(Sample("policywatch_query_max_seconds", times.max, labels))
+        samples.append(Sample("policywatch_query_max_seconds", times.longest, labels))
     for kind, value in db.stats().items():
         samples.append(Sample("policywatch_pool", float(value), {"kind": kind}))
     return samples

@@ -26,7 +26,6 @@ from policywatch_tui.desk.clean import clean, clean_lines
 
 if TYPE_CHECKING:
     from policywatch.db.pool import Database, Outcome
-
     from policywatch.settings import Settings
 
 __all__ = ["Shell", "json_option", "number_of", "pass_shell", "plain_value", "run_guarded", "with_shell"]
@@ -92,13 +91,14 @@ class Shell:
     @contextlib.asynccontextmanager
     async def database(self) -> AsyncIterator[Database]:
         """A connection as the person, with a session row that ends with the command."""
+        from policywatch.db import acts, connect
         from policywatch.db.pool import Database
 
-        from policywatch.db import acts, connect
-
         conninfo = await asyncio.to_thread(connect.person, self.settings)
-        async with await Database.open(conninfo, max_size=2, application="policywatch") as db:
-            session = uuid.uuid4()
+        session = uuid.uuid4()
+        async with await Database.open(
+            conninfo, max_size=2, application="policywatch", session=session
+        ) as db:
             await acts.open_session(db, session, "command", " ".join(sys.argv[1:3])[:80])
             try:
                 yield db

@@ -27,7 +27,7 @@ def daemon() -> None:
 def run(shell: Shell) -> None:
     """Collect, judge, publish until told to stop (Ctrl-C or SIGTERM)."""
     argv = daemon_argv(shell, "run")
-    os.execv(argv[0], argv)
+    os.execv(argv[0], argv)  # noqa: S606 - the daemon takes this process over
 
 
 @daemon.command()
@@ -72,7 +72,9 @@ async def _wait(db: Any, request: int, seconds: float) -> dict[str, Any]:
 @click.command()
 @click.argument("document", required=False)
 @click.option("--all", "everything", is_flag=True, help="All documents.")
-@click.option("--wait", "seconds", default=60.0, show_default=True, help="Longest wait for the daemon, seconds.")
+@click.option(
+    "--wait", "seconds", default=60.0, show_default=True, help="Longest wait for the daemon, seconds."
+)
 @with_shell
 async def check(shell: Shell, document: str | None, everything: bool, seconds: float) -> int:
     """Look now at PLATFORM, PLATFORM/DOCUMENT or --all: by the running daemon, else by one run of its own."""
@@ -87,15 +89,22 @@ async def check(shell: Shell, document: str | None, everything: bool, seconds: f
             if outcome.id is None:
                 raise PolicyWatchError(outcome.sentence)
             row = await _wait(db, outcome.id, seconds)
-            payload = {"request": outcome.id, "state": row["state"], "sentence": outcome.sentence, **(row["result"] or {})}
+            payload = {
+                "request": outcome.id,
+                "state": row["state"],
+                "sentence": outcome.sentence,
+                **(row["result"] or {}),
+            }
             if shell.as_json:
                 shell.emit(payload)
             else:
                 click.echo(clean(f"{outcome.sentence} See: policywatch status"))
             return 0 if row["state"] == "done" else 6
     names = [document] if document else []
-    code, result = await asyncio.to_thread(run_verb, shell, "once", *names, "--all", "--json", label="visits") if not names else (
-        await asyncio.to_thread(run_verb, shell, "once", *names, "--json", label="visits")
+    code, result = (
+        await asyncio.to_thread(run_verb, shell, "once", *names, "--all", "--json", label="visits")
+        if not names
+        else (await asyncio.to_thread(run_verb, shell, "once", *names, "--json", label="visits"))
     )
     _report(shell, result)
     return code

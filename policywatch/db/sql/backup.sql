@@ -1,0 +1,25 @@
+-- What a manifest records, and how a restored database wakes.
+
+-- name: count_rows
+-- The counts of every table of schema app in one statement, by the server itself.
+SELECT c.relname AS relation,
+       (xpath('/row/n/text()', query_to_xml(format('SELECT count(*) AS n FROM app.%I', c.relname), false, true, '')))[1]::text::bigint AS rows
+FROM pg_class c WHERE c.relnamespace = 'app'::regnamespace AND c.relkind IN ('r', 'p') ORDER BY c.relname;
+
+-- name: export_snapshot
+SELECT pg_export_snapshot() AS snapshot;
+
+-- name: facts
+SELECT current_database() AS database, current_setting('server_version') AS server_version,
+       (SELECT system_identifier FROM pg_control_system())::text AS system_identifier,
+       (SELECT max(version) FROM app.schema_migrations) AS schema_version,
+       (SELECT value #>> '{}' FROM app.system_config WHERE key = 'install_id') AS install_id,
+       (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb') AS timescaledb,
+       app.pw_now() AS at;
+
+-- name: wake_frozen
+-- A restored database sends nothing until two people thaw it; what may have gone out after the dump is unknown.
+SELECT app.wake_frozen(%(reason)s) AS uncertain;
+
+-- name: secure_database
+SELECT app.secure_database();
