@@ -169,8 +169,10 @@ def _more_evidence(
     for finding in findings:
         if len(chosen) >= max(_EVIDENCE, len(evidence)):
             break
+        if finding.severity is not level or not finding.quote:
+            continue
         quote = Evidence(finding.side, finding.passage, shortened(finding.quote))
-        if finding.severity is level and quote not in chosen and finding.quote:
+        if quote not in chosen:
             chosen.append(quote)
     for one in chosen:
         assert one.stands_in(passages), f"evidence that does not stand in the text: {one.quote!r}"

@@ -30,6 +30,7 @@ _POSTAL = re.compile(
     r"singapore|p\.?o\.?\s+box|d0\d|ca\s+9\d{4}|tx\s+7\d{4})\b",
     re.IGNORECASE,
 )
+_ADDRESS_LENGTH = 400  # characters; in a longer block "way" and "floor" are words like others
 # Old names of products and brands, each with the name that took its place. A rename is no change of a rule.
 _RENAMED: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\bretweet(ed|ing|s)?\b", re.IGNORECASE), r"repost\1"),
@@ -124,6 +125,8 @@ def _contact(passage: Passage) -> bool:
         return True
     old, new = _spans(passage)
     changed = f"{old} {new}"
+    if max(len(passage.before), len(passage.after)) > _ADDRESS_LENGTH:
+        return False
     postal = _POSTAL.search(passage.before) and _POSTAL.search(passage.after)
     return bool(postal) and not bound(changed) and not measures(changed) and len(changed) <= 240
 

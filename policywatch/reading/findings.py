@@ -25,6 +25,11 @@ __all__ = ["Context", "Finding", "find"]
 _BINDING_UNITS = frozenset(
     {"day", "business day", "working day", "calendar day", "hour", "week", "month", "age"}
 )
+_RULE_HEADING = re.compile(
+    r"\b(?:do\s+not|don['’]t|not\s+allow|prohibit\w*|we\s+(?:remove|restrict|limit)|we\s+may\s+remove|violat\w+|not\s+permitted|"
+    r"ineligible|not\s+eligible)\b",
+    re.IGNORECASE,
+)
 _LIMIT = re.compile(r"\b(?:within|at\s+least|up\s+to|after|for|minimum|limit|more\s+than)\b", re.IGNORECASE)
 _FEW = 4  # changed words below which a sentence is only reworded
 _NOTICE = 700  # characters of a notice that announces terms; more than that is the terms themselves
@@ -224,7 +229,9 @@ def _of_statement(statement: Statement, context: Context) -> list[Finding]:
             *found,
             _announced(statement, finding("announcement", Severity.MEDIUM, _announced_type(kind)), context),
         ]
-    binding = bound(text)
+    binding = bound(text) or (
+        kind is ChangeType.CONTENT_RULES and _RULE_HEADING.search(_near(statement)) is not None
+    )
     for test, severity, of in _tests(statement, context, kind, binding):
         found.append(finding(test, _bounded(test, severity, text, context), of))
         break
@@ -237,6 +244,10 @@ def _of_statement(statement: Statement, context: Context) -> list[Finding]:
         elif words >= _FEW:
             found.append(finding("wording", Severity.LOW, ChangeType.EDITORIAL_ONLY))
     return found
+
+
+def _near(statement: Statement) -> str:
+    return " / ".join(statement.section[-2:])
 
 
 def _bounded(test: str, severity: Severity, text: str, context: Context) -> Severity:

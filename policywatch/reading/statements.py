@@ -22,7 +22,8 @@ class Statement:
     """One sentence of one side of a passage.
 
     `changed` are the words of it that differ, joined by blanks; `whole` says that all of it does. `start` is
-    where the sentence stands in its side of the passage.
+    where the sentence stands in its side of the passage. `section` is the chain of headings above it: under
+    "What we do not allow" a bare noun is a rule.
     """
 
     passage: int
@@ -32,6 +33,7 @@ class Statement:
     changed: str
     whole: bool
     spans: tuple[Span, ...]
+    section: tuple[str, ...]
 
 
 def sentences(text: str) -> list[tuple[int, int]]:
@@ -71,4 +73,4 @@ def statements(index: int, passage: Passage) -> Iterator[Statement]:
             parts = [text[max(start, span.start) : min(end, span.end)] for span in within]
             changed = sentence if whole else " ".join(parts)[:_LONGEST]
             all_new = whole or len(changed) >= 0.8 * len(sentence)
-            yield Statement(index, side, sentence, start, changed, all_new, within)
+            yield Statement(index, side, sentence, start, changed, all_new, within, passage.section)

@@ -21,13 +21,17 @@ def document_type(document: str) -> ChangeType | None:
     return next((kind for pattern, kind in DOCUMENT_TYPES if pattern.search(document)), None)
 
 
+@lru_cache(maxsize=4_096)  # texts come and go and come back; so do their sentences
 def type_of(sentence: str, changed: str, document: str) -> ChangeType:
     """The type of a changed sentence: its changed words first, then the rest of it, then the document's name."""
     scores: Counter[ChangeType] = Counter()
     for kind, weight, pattern in WEIGHTS:
+        all_hits = {match.lower() for match in pattern.findall(sentence)}
+        if not all_hits:
+            continue
         inside = len({match.lower() for match in pattern.findall(changed)})
-        around = len({match.lower() for match in pattern.findall(sentence)}) - inside
-        score = weight * (min(inside, 3) + _UNCHANGED * max(0, min(around, 3)))
+        around = max(0, len(all_hits) - inside)
+        score = weight * (min(inside, 3) + _UNCHANGED * min(around, 3))
         if score:
             scores[kind] += score  # type: ignore[assignment]
     if (prior := document_type(document)) is not None:
