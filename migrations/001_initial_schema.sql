@@ -67,6 +67,9 @@ END $$;
 
 CREATE SCHEMA IF NOT EXISTS app;
 ALTER SCHEMA app OWNER TO pw_owner;
+-- The runner's own tables were made a moment ago by whoever runs this.
+ALTER TABLE IF EXISTS app.schema_migrations OWNER TO pw_owner;
+ALTER TABLE IF EXISTS app.api_files OWNER TO pw_owner;
 DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO pw_owner', current_database()); END $$;
 GRANT USAGE ON SCHEMA app TO pw_daemon, pw_rolemaker;
 SET LOCAL ROLE pw_owner;

@@ -1,0 +1,82 @@
+-- The migration runner's own statements. What a migration does stands in migrations/.
+
+-- name: try_lock
+-- Polled in autocommit: a waiter in pg_advisory_lock holds a snapshot, and CREATE INDEX CONCURRENTLY in the
+-- winner would wait for it for ever.
+SELECT pg_catalog.pg_try_advisory_lock(%(key)s) AS locked;
+
+-- name: unlock
+SELECT pg_catalog.pg_advisory_unlock(%(key)s) AS unlocked;
+
+-- name: tables_there
+-- recorded: the runner's own tables; others: somebody's tables in app, which belong to a migration.
+SELECT to_regclass('app.schema_migrations') IS NOT NULL AS recorded,
+       EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+               WHERE n.nspname = 'app' AND c.relkind IN ('r', 'p')
+                 AND c.relname NOT IN ('schema_migrations', 'api_files')) AS others;
+
+-- name: bootstrap
+-- In the first migration's transaction: a failed first step leaves nothing behind.
+CREATE SCHEMA IF NOT EXISTS app;
+CREATE TABLE IF NOT EXISTS app.schema_migrations (
+  version     integer PRIMARY KEY,
+  name        text NOT NULL,
+  sha256      bytea NOT NULL CHECK (octet_length(sha256) = 32),
+  applied_at  timestamptz,
+  app_version text NOT NULL
+);
+COMMENT ON TABLE app.schema_migrations IS 'Numbered migrations of this database; applied_at NULL: begun outside a transaction and not finished.';
+CREATE TABLE IF NOT EXISTS app.api_files (
+  name       text PRIMARY KEY,
+  sha256     bytea NOT NULL CHECK (octet_length(sha256) = 32),
+  applied_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+COMMENT ON TABLE app.api_files IS 'Files of migrations/api as they were last applied.';
+
+-- name: applied
+SELECT version, name, sha256, applied_at, app_version FROM app.schema_migrations ORDER BY version;
+
+-- name: api_applied
+SELECT name, sha256 FROM app.api_files ORDER BY name;
+
+-- name: wishes
+-- Read by 001; for this transaction only.
+SELECT pg_catalog.set_config('policywatch.admin_name', %(admin_name)s, true) AS admin_name,
+       pg_catalog.set_config('policywatch.timescale', %(timescale)s, true) AS timescale,
+       pg_catalog.set_config('lock_timeout', %(lock_timeout)s, true) AS lock_timeout,
+       pg_catalog.set_config('client_min_messages', 'warning', true) AS quiet;
+
+-- name: record
+INSERT INTO app.schema_migrations (version, name, sha256, applied_at, app_version)
+VALUES (%(version)s, %(name)s, %(sha256)s, CASE WHEN %(finished)s THEN pg_catalog.clock_timestamp() END, %(app_version)s);
+
+-- name: finish
+UPDATE app.schema_migrations SET applied_at = pg_catalog.clock_timestamp() WHERE version = %(version)s;
+
+-- name: forget
+DELETE FROM app.schema_migrations WHERE version = %(version)s;
+
+-- name: forget_api
+DELETE FROM app.api_files;
+
+-- name: record_api
+INSERT INTO app.api_files (name, sha256) VALUES (%(name)s, %(sha256)s);
+
+-- name: drop_bootstrap
+-- After the last down file. RESTRICT: what a down file forgot is told instead of dropped.
+DROP TABLE app.schema_migrations, app.api_files;
+DROP SCHEMA app;
+
+-- name: secure_there
+SELECT to_regprocedure('app.secure_database()') IS NOT NULL AS there;
+
+-- name: secure
+-- Database-level rights are in no dump and in no template: again after every up.
+SELECT app.secure_database();
+
+-- name: clock_source
+-- The clock as 001 makes it, or what a test or the demo put in its place.
+SELECT btrim(p.prosrc) AS source FROM pg_catalog.pg_proc p WHERE p.oid = to_regprocedure('app.pw_now()');
+
+-- name: timescale_version
+SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'timescaledb';
