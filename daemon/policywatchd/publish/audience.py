@@ -32,11 +32,10 @@ _NAMED_FAULTS = 5  # lines that an alert names; all are in the log
 
 def _octets(path: Path) -> bytes:
     """The file, if it is a regular one and not absurdly large."""
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    with open(handle, "rb") as file:
-        known = os.fstat(handle)
-        if not stat.S_ISREG(known.st_mode):
-            raise UsageError(f"{path} is no file.", remedy="Mend members.file in policywatch.yaml.")
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise UsageError(f"{path} is no file.", remedy="Mend members.file in policywatch.yaml.")
+    # Should it become a pipe in between: not waiting for its writer.
+    with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
         octets = file.read(MAX_OCTETS + 1)
     if len(octets) > MAX_OCTETS:
         raise UsageError(
@@ -65,22 +64,7 @@ def read_members(settings: Settings) -> MembersFile:
         raise UsageError(
             f"The members file {path}, line {line}: this is not UTF-8.", remedy="Save the file as UTF-8."
         ) from fault
-    return parse_members(text, _named_columns(text, settings))
-
-
-def _named_columns(text: str, settings: Settings) -> dict[str, str]:
-    """Our names of the columns that the file has; one that it lacks fails only where a segment asks for it."""
-    first = next((line for line in text.removeprefix("\ufeff").split("\n") if line.strip()), "")
-    there = {cell.strip().strip('"').casefold() for cell in first.replace(";", ",").split(",")}
-    columns = settings.members.columns
-    named = {
-        column: heading
-        for column, heading in columns.model_dump().items()
-        if column != "email" and heading.strip().casefold() in there
-    }
-    if columns.email.casefold() in there or columns.email != type(columns)().email:
-        named["address"] = columns.email  # of another name than the usual one: then it must be there
-    return named
+    return parse_members(text, settings.members.columns.model_dump())
 
 
 async def members_of(db: Database, settings: Settings, wanted: publishing.Audience) -> tuple[Member, ...]:

@@ -13,21 +13,18 @@ import logging
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID, uuid4
 
 from policywatch.db import publishing, workers
 from policywatch.db.pool import Database, Tx
-from policywatch.db.publishing import Answered, Claimed
-from policywatch.domain.guidance import Revision
+from policywatch.db.publishing import Answered
 from policywatch.errors import PolicyWatchError, ServiceAway
-from policywatch.guidance.addresses import domain_of
 from policywatch.guidance.evidence import plain
-from policywatch.guidance.identity import message_id, open_address, scrubbed
-from policywatch.guidance.rendering import Letter, Sender
+from policywatch.guidance.identity import scrubbed
 from policywatch.settings import Mail as MailSettings
 from policywatchd.publish.keys import Keys
+from policywatchd.publish.letters import Letters, Ready
 from policywatchd.publish.smtp import Answer, Lane, LaneTrouble, Outcome, Relay
 
 __all__ = ["LEASE", "Pace", "Sending", "retry_after"]
@@ -74,19 +71,6 @@ class Pace:
         self._tokens -= count
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class _Mail:
-    """A marked row, ready to be handed over. No repr: it holds an address."""
-
-    recipient: int
-    publication: int
-    claim: UUID
-    address: str
-    octets: bytes
-    marked: float
-    tries: int
-
-
 class Sending:
     """Sends everything that is released, until `stopping` is set. One per daemon; call `run` once."""
 
@@ -104,18 +88,16 @@ class Sending:
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._db, self._keys, self._worker, self._stopping = db, keys, worker, stopping
-        self._sender = Sender(mail.sender, mail.sender_name, mail.reply_to or "")
-        self._domain = domain_of(mail.sender)
         self._window = mail.window
         self._pace = Pace(mail.rate, monotonic)
         self._progress, self._monotonic, self._uniform = progress, monotonic, uniform
         self._lanes = [Lane(relay) for _ in range(min(mail.connections, mail.window))]
-        self._todo: asyncio.Queue[_Mail] = asyncio.Queue()
+        self._todo: asyncio.Queue[Ready] = asyncio.Queue()
         self._answers: list[Answered] = []
         self._flying = 0  # marked rows whose answer is not stored yet
         self._in_hand = 0
         self._open: list[int] = []  # publications that have rows to be sent
-        self._letters: dict[int, tuple[Letter, int]] = {}  # with the number of the revision
+        self._letters = Letters(mail, keys)
         self._refused: dict[int, str] = {}
         self._orphans: set[UUID] = set()  # markings whose commit was never confirmed; no lane got their rows
         self._troubles = 0
@@ -188,16 +170,16 @@ class Sending:
             self._wanted.set()
         else:
             self._wanted.clear()
-            self._letters.clear()
+            self._letters.forget()
         if answers and not self._flying:
             for publication in await publishing.finish(self._db):
                 log.info("publication_sent publication=P-%d", publication)
 
-    async def _commit(self, answers: Sequence[Answered], room: int) -> list[_Mail]:
+    async def _commit(self, answers: Sequence[Answered], room: int) -> list[Ready]:
         claim = uuid4()
         orphans, refused, ready = set(self._orphans), dict(self._refused), list(self._open)
         self._orphans.add(claim)  # until the commit is known
-        mails: list[_Mail] = []
+        mails: list[Ready] = []
         broken: list[Answered] = []
         settled: list[tuple[int, str, int]] = []
         async with self._db.transaction() as tx:
@@ -230,9 +212,9 @@ class Sending:
 
     async def _mark(
         self, tx: Tx, claim: UUID, ready: list[int], room: int
-    ) -> tuple[list[_Mail], list[Answered]]:
+    ) -> tuple[list[Ready], list[Answered]]:
         """Claim and mark rows of the publications in turn; those without due rows leave `ready`."""
-        mails: list[_Mail] = []
+        mails: list[Ready] = []
         broken: list[Answered] = []
         for publication in tuple(ready):
             if room <= 0:
@@ -246,57 +228,26 @@ class Sending:
             if len(rows) + suppressed < room:
                 ready.remove(publication)
             room -= len(rows)
-            written, unreadable, names = self._write(publication, claim, rows)
-            if names:
-                await publishing.mark_sending(tx, claim, LEASE, names)
-            mails += written
-            broken += unreadable
+            written = self._letters.write(publication, claim, rows, self._monotonic())
+            if written.names:
+                await publishing.mark_sending(tx, claim, LEASE, written.names)
+            mails += written.mails
+            broken += written.broken
         return mails, broken
-
-    def _write(
-        self, publication: int, claim: UUID, rows: Sequence[Claimed]
-    ) -> tuple[list[_Mail], list[Answered], dict[int, str]]:
-        """The mails of claimed rows, and an answer for each row that cannot be addressed."""
-        mails: list[_Mail] = []
-        broken: list[Answered] = []
-        names: dict[int, str] = {}
-        letter, revision = self._letters[publication]
-        for row in rows:
-            name = message_id(
-                self._keys.message_id,
-                publication=publication,
-                recipient=row.id,
-                revision=revision,
-                domain=self._domain,
-            )
-            names[row.id] = name
-            try:
-                if row.address is None:
-                    raise PolicyWatchError("The address was erased.")
-                address = open_address(
-                    self._keys.address, row.address, publication=publication, recipient=row.hash
-                )
-                octets = letter.to(address, name)
-            except PolicyWatchError as fault:
-                broken.append(Answered(row.id, publication, claim, "failed", None, fault.what))
-                continue
-            mails.append(_Mail(row.id, publication, claim, address, octets, self._monotonic(), row.tries))
-        return mails, broken, names
 
     async def _load_letters(self) -> None:
         """The wording of each open publication; one that cannot be mailed is paused with the reason."""
         for publication in tuple(self._open):
             if publication in self._letters:
                 continue
-            said = await publishing.wording(self._db, publication)
             try:
-                letter = Letter(Revision(said.subject, said.text, said.html), self._sender, said.date)
+                self._letters.keep(await publishing.wording(self._db, publication))
+            except ServiceAway:
+                raise
             except PolicyWatchError as fault:
                 log.error("publication_not_mailable publication=P-%d reason=%r", publication, fault.what)
                 await publishing.pause(self._db, publication, fault.what)
                 self._open.remove(publication)
-            else:
-                self._letters[publication] = letter, said.revision
 
     # -- the lanes -------------------------------------------------------------------------------------
 
@@ -342,7 +293,7 @@ class Sending:
         finally:
             await lane.close()
 
-    async def _deliver(self, lane: Lane, mail: _Mail) -> Answer:
+    async def _deliver(self, lane: Lane, mail: Ready) -> Answer:
         """Hand over, on a fresh connection if the kept one turns out to be dead before anything was handed over."""
         answer = Answer(Outcome.RETURNED, text="it waited too long for a connection", counted=False)
         for _ in range(2):
@@ -357,7 +308,7 @@ class Sending:
                 break
         return answer
 
-    def _note(self, mail: _Mail, answer: Answer) -> None:
+    def _note(self, mail: Ready, answer: Answer) -> None:
         """Keep an answer for the next transaction, without addresses."""
         text = plain(scrubbed(answer.text, self._keys.hash))[:500] or None
         wait = 0.0

@@ -1,0 +1,98 @@
+"""kill -9 of the daemon in the middle of a send: nobody gets two mails, and no recipient is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from policywatch.simulated.mail import SmtpSink
+from tests.daemon.mailing import World, addresses, members_csv, world
+
+pytestmark = [pytest.mark.needs_db, pytest.mark.fault]
+
+COUNT, WINDOW, CONNECTIONS = 300, 20, 4
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+async def sink() -> AsyncIterator[SmtpSink]:
+    async with SmtpSink(delay=0.03) as made:
+        yield made
+
+
+@pytest.fixture
+async def scene(database: Any, tmp_path: Path, sink: SmtpSink) -> AsyncIterator[World]:
+    async with world(database.owner, database.daemon, tmp_path) as made:
+        made.port = sink.port
+        made.mail = {"window": WINDOW, "connections": CONNECTIONS}
+        made.members.write_text(members_csv(COUNT), encoding="utf-8")
+        yield made
+
+
+@asynccontextmanager
+async def sender(scene: World, worker: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A daemon process that publishes; killed at the end if it still runs."""
+    settings = scene.settings()
+    order = scene.folder / f"{worker}.json"
+    wanted = {
+        "database": {"state_folder": str(settings.database.state_folder)},
+        "members": {"file": str(scene.members)},
+        "mail": settings.mail.model_dump(mode="json", exclude_none=True),
+    }
+    order.write_text(json.dumps({"daemon": scene.daemon, "worker": worker, "settings": wanted}))
+    with (scene.folder / f"{worker}.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.faults.sender", str(order),
+            stdout=asyncio.subprocess.PIPE, stderr=log, cwd=ROOT,
+        )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        assert await asyncio.wait_for(process.stdout.readline(), 20) == b"ready\n"
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def test_after_kills_in_the_middle_nobody_got_two_mails_and_none_is_lost(
+    scene: World, sink: SmtpSink
+) -> None:
+    kills = 3
+    request = publication = 0
+    for kill in range(1, kills + 1):
+        async with sender(scene, f"daemon-{kill}") as process:
+            if not publication:
+                request = await scene.submit()
+                await scene.counted(request)
+                publication = await scene.approve(request)
+                await scene.move_clock("6 minutes")
+            await sink.wait_for(70 * kill)
+            process.kill()
+            await process.wait()
+        held = await scene.states()
+        assert 0 < held.get("sending", 0) <= WINDOW, held
+    async with sender(scene, "daemon-last"):
+        await scene.until_state(publication, "sent", seconds=30)
+
+    got = sink.recipients()
+    assert sink.duplicates() == 0 and max(got.values()) == 1, "somebody got two mails"
+    states = await scene.states()
+    assert set(states) <= {"sent", "uncertain"} and sum(states.values()) == COUNT, states
+    assert 0 < states["uncertain"] <= kills * WINDOW, states
+    rows = await scene.rows("SELECT state, message_id FROM app.publication_recipients")
+    arrived = {mail.message_id for mail in sink.mails}
+    assert {row["message_id"] for row in rows if row["state"] == "sent"} <= arrived, "falsely called sent"
+    assert arrived <= {row["message_id"] for row in rows}
+    assert set(got) <= set(addresses(COUNT))
+    events = await scene.rows("SELECT kind, count(*) AS n FROM app.delivery_events GROUP BY 1")
+    assert {row["kind"]: row["n"] for row in events} == states
+    alerts = await scene.value("SELECT count(*) FROM app.alerts WHERE kind = 'recipients_uncertain'")
+    assert alerts == 1
