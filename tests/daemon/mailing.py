@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ from policywatch.db.pool import Database
 from policywatch.guidance.rendering import revise
 from policywatch.settings import Settings
 from policywatchd.publish import loop
+from tests.databases import Scratch
 
-AUTHOR, APPROVER = "pwt_ada", "pwt_ben"
+AUTHOR, APPROVER = "ada", "ben"
 Row = dict[str, Any]
 
 
@@ -56,6 +57,7 @@ class World:
     """One database with two people and a members file."""
 
     owner: psycopg.AsyncConnection[Row]
+    people: dict[str, psycopg.AsyncConnection[Row]]
     daemon: str
     folder: Path
     port: int = 25
@@ -89,12 +91,8 @@ class World:
 
     async def act(self, person: str, call: str, *values: Any) -> Row:
         """Call an act as that person; the answer, whatever it is."""
-        await self.owner.execute(f'SET SESSION AUTHORIZATION "{person}"')
-        try:
-            cursor = await self.owner.execute(f"SELECT * FROM act.{call}", values)
-            answer = await cursor.fetchone()
-        finally:
-            await self.owner.execute("RESET SESSION AUTHORIZATION")
+        cursor = await self.people[person].execute(f"SELECT * FROM act.{call}", values)
+        answer = await cursor.fetchone()
         assert answer is not None
         return answer
 
@@ -184,19 +182,18 @@ class World:
 
 
 @asynccontextmanager
-async def world(owner: str, daemon: str, folder: Path) -> AsyncIterator[World]:
-    """The world in a fresh database; `owner` is an administrator's connection string."""
-    connection = await psycopg.AsyncConnection.connect(owner, autocommit=True, row_factory=dict_row)
-    async with connection:
-        clock = Path(__file__).parents[1] / "sql" / "clock.sql"
-        await connection.execute(clock.read_bytes())
-        for name, role in ((AUTHOR, "editor"), (APPROVER, "approver")):
-            await connection.execute(
-                f"DO $$ BEGIN CREATE ROLE {name}; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
-            )
-            await connection.execute(f"GRANT pw_{role} TO {name}")
-            await connection.execute("INSERT INTO app.users (name, role) VALUES (%s, %s)", (name, role))
-        made = World(connection, daemon, folder)
+async def world(database: Scratch, folder: Path) -> AsyncIterator[World]:
+    """The world in a fresh database."""
+    database.replace_clock()
+    logins = {AUTHOR: database.person(AUTHOR, "editor"), APPROVER: database.person(APPROVER, "approver")}
+    async with AsyncExitStack() as stack:
+
+        async def connect(conninfo: str) -> psycopg.AsyncConnection[Row]:
+            made = await psycopg.AsyncConnection.connect(conninfo, autocommit=True, row_factory=dict_row)
+            return await stack.enter_async_context(made)
+
+        people = {name: await connect(login) for name, login in logins.items()}
+        made = World(await connect(database.superuser), people, database.daemon, folder)
         made.members.write_text(members_csv(5), encoding="utf-8")
         yield made
 

@@ -6,13 +6,13 @@ import email
 from collections.abc import AsyncIterator
 from email.policy import SMTP
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from policywatch.simulated.mail import Refusal, SmtpSink
-from tests.daemon.mailing import AUTHOR, World, addresses, members_csv, world
+from tests.daemon.mailing import APPROVER, AUTHOR, World, addresses, members_csv, world
+from tests.databases import Scratch
 
 pytestmark = pytest.mark.needs_db
 
@@ -24,8 +24,8 @@ async def sink() -> AsyncIterator[SmtpSink]:
 
 
 @pytest.fixture
-async def scene(database: Any, tmp_path: Path, sink: SmtpSink) -> AsyncIterator[World]:
-    async with world(database.owner, database.daemon, tmp_path) as made:
+async def scene(database: Scratch, tmp_path: Path, sink: SmtpSink) -> AsyncIterator[World]:
+    async with world(database, tmp_path) as made:
         made.port = sink.port
         yield made
 
@@ -114,7 +114,7 @@ async def test_growth_beyond_the_limit_pauses_and_a_new_yes_sends(scene: World, 
         row = (await scene.rows("SELECT * FROM app.guidance_publications"))[0]
         assert row["pause_reason"] == "103 recipients now, 100 were approved"
         said = await scene.act(
-            "pwt_ben", "resume_publication(%s, %s, %s)", uuid4(), publication, row["version"]
+            APPROVER, "resume_publication(%s, %s, %s)", uuid4(), publication, row["version"]
         )
         assert said["ok"], said
         room.woken.set()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,11 +12,12 @@ from policywatch.errors import UsageError
 from policywatch.settings import Settings
 from policywatchd.publish.audience import read_members
 from tests.daemon.mailing import World, members_csv, world
+from tests.databases import Scratch
 
 
 @pytest.fixture
-async def scene(database: Any, tmp_path: Path) -> AsyncIterator[World]:
-    async with world(database.owner, database.daemon, tmp_path) as made:
+async def scene(database: Scratch, tmp_path: Path) -> AsyncIterator[World]:
+    async with world(database, tmp_path) as made:
         yield made
 
 

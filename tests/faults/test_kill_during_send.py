@@ -8,12 +8,12 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from policywatch.simulated.mail import SmtpSink
 from tests.daemon.mailing import World, addresses, members_csv, world
+from tests.databases import Scratch
 
 pytestmark = [pytest.mark.needs_db, pytest.mark.fault]
 
@@ -28,8 +28,8 @@ async def sink() -> AsyncIterator[SmtpSink]:
 
 
 @pytest.fixture
-async def scene(database: Any, tmp_path: Path, sink: SmtpSink) -> AsyncIterator[World]:
-    async with world(database.owner, database.daemon, tmp_path) as made:
+async def scene(database: Scratch, tmp_path: Path, sink: SmtpSink) -> AsyncIterator[World]:
+    async with world(database, tmp_path) as made:
         made.port = sink.port
         made.mail = {"window": WINDOW, "connections": CONNECTIONS}
         made.members.write_text(members_csv(COUNT), encoding="utf-8")
