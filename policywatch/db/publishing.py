@@ -256,7 +256,7 @@ async def settle(tx: Tx, answers: Sequence[Answered]) -> list[tuple[int, str, in
         states=[answer.state for answer in answers],
         codes=[answer.code for answer in answers],
         texts=[answer.text for answer in answers],
-        waits=[answer.wait for answer in answers],
+        waits=[float(answer.wait) for answer in answers],
         counted=[answer.counted for answer in answers],
     )
     return [(row["publication_id"], row["state"], row["count"]) for row in rows]
