@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from policywatch.simulated.mail import SmtpSink
 from tests.daemon.mailing import World, addresses, members_csv, world
@@ -18,7 +20,6 @@ from tests.databases import Scratch
 pytestmark = [pytest.mark.needs_db, pytest.mark.fault]
 
 COUNT, WINDOW, CONNECTIONS = 300, 20, 4
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -37,38 +38,49 @@ async def scene(database: Scratch, tmp_path: Path, sink: SmtpSink) -> AsyncItera
 
 
 @asynccontextmanager
-async def sender(scene: World, worker: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A daemon process that publishes; killed at the end if it still runs."""
+async def daemon(scene: World, database: Scratch, name: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`policywatchd run` as a process of its own; killed at the end if it still runs."""
+    login = conninfo_to_dict(database.daemon)
+    password = str(login.pop("password"))
     settings = scene.settings()
-    order = scene.folder / f"{worker}.json"
     wanted = {
-        "database": {"state_folder": str(settings.database.state_folder)},
+        "catalogue": "none",
+        "database": {
+            "mode": "dsn",
+            "dsn": make_conninfo("", **{key: str(value) for key, value in login.items()}),
+            "daemon_user": login["user"],
+            "daemon_password": {"secret": "daemon"},
+            "state_folder": str(settings.database.state_folder),
+        },
+        "guidance": {"grace_period": "5 min"},
         "members": {"file": str(scene.members)},
         "mail": settings.mail.model_dump(mode="json", exclude_none=True),
+        "metrics": {"enabled": False},
     }
-    order.write_text(json.dumps({"daemon": scene.daemon, "worker": worker, "settings": wanted}))
-    with (scene.folder / f"{worker}.log").open("wb") as log:
+    config = scene.folder / "policywatch.yaml"
+    config.write_text(json.dumps(wanted), encoding="utf-8")  # JSON is YAML
+    with (scene.folder / f"{name}.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.faults.sender", str(order),
-            stdout=asyncio.subprocess.PIPE, stderr=log, cwd=ROOT,
+            sys.executable, "-c", "from policywatchd.main import main; main()", "run", "--config", str(config),
+            stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
+            env={**os.environ, "POLICYWATCH_SECRET_DAEMON": password},
         )  # fmt: skip
     try:
-        assert process.stdout is not None
-        assert await asyncio.wait_for(process.stdout.readline(), 20) == b"ready\n"
         yield process
     finally:
         if process.returncode is None:
             process.kill()
         await process.wait()
+        print((scene.folder / f"{name}.log").read_text(encoding="utf-8")[-3000:])
 
 
 async def test_after_kills_in_the_middle_nobody_got_two_mails_and_none_is_lost(
-    scene: World, sink: SmtpSink
+    scene: World, database: Scratch, sink: SmtpSink
 ) -> None:
     kills = 3
     request = publication = 0
     for kill in range(1, kills + 1):
-        async with sender(scene, f"daemon-{kill}") as process:
+        async with daemon(scene, database, f"daemon-{kill}") as process:
             if not publication:
                 request = await scene.submit()
                 await scene.counted(request)
@@ -79,7 +91,7 @@ async def test_after_kills_in_the_middle_nobody_got_two_mails_and_none_is_lost(
             await process.wait()
         held = await scene.states()
         assert 0 < held.get("sending", 0) <= WINDOW, held
-    async with sender(scene, "daemon-last"):
+    async with daemon(scene, database, "daemon-last"):
         await scene.until_state(publication, "sent", seconds=30)
 
     got = sink.recipients()
