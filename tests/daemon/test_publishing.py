@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 
 from policywatch.simulated.mail import Refusal, SmtpSink
+from policywatchd.publish import send
 from tests.daemon.mailing import APPROVER, AUTHOR, World, addresses, members_csv, world
 from tests.databases import Scratch
 
@@ -288,6 +289,59 @@ async def test_a_relay_that_is_away_costs_no_recipient_and_is_told(scene: World,
             "SELECT count(*) = 0 FROM app.alerts WHERE kind = 'relay_away' AND closed_at IS NULL"
         )
     assert sink.recipients() == dict.fromkeys(addresses(5), 1)
+
+
+async def test_a_relay_that_goes_away_in_the_middle_leaves_no_row_on_its_way(
+    scene: World, sink: SmtpSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(send, "GIVE_BACK_SECONDS", 0.5)
+    scene.members.write_text(members_csv(60), encoding="utf-8")
+    scene.mail = {"window": 20, "connections": 2}
+    sink.delay = 0.02
+    async with scene.room() as room:
+        publication = await scene.approved(room)
+        await scene.move_clock("6 minutes")
+        room.woken.set()
+        await sink.wait_for(10)
+        await sink.stop()
+        await scene.until("SELECT count(*) = 0 FROM app.publication_recipients WHERE state = 'sending'")
+        left = await scene.states()
+        assert set(left) == {"sent", "queued", "uncertain"} and left["uncertain"] <= 2, left
+        await sink.start(scene.port)
+        await scene.until_state(publication, "sent")
+    states = await scene.states()
+    assert set(states) == {"sent", "uncertain"} and sum(states.values()) == 60
+    assert max(sink.recipients().values()) == 1
+
+
+async def test_no_more_mails_leave_than_the_rate_allows(scene: World, sink: SmtpSink) -> None:
+    scene.members.write_text(members_csv(30), encoding="utf-8")
+    scene.mail = {"rate": 20}
+    async with scene.room() as room:
+        publication = await scene.approved(room)
+        await scene.move_clock("6 minutes")
+        room.woken.set()
+        await scene.until_state(publication, "sent")
+    took = await scene.value(
+        "SELECT extract(epoch FROM max(sending_at) - min(sending_at))::float8 FROM app.publication_recipients"
+    )
+    assert 0.45 <= took < 5  # a burst of 20, then 20 a second
+    assert len(sink.mails) == 30
+
+
+async def test_a_refused_sender_pauses_the_publication_and_fails_nobody(scene: World, sink: SmtpSink) -> None:
+    async def refuse(*_: object) -> str:
+        return "553 5.7.1 not you"
+
+    sink.handle_MAIL = refuse  # type: ignore[attr-defined]
+    async with scene.room() as room:
+        publication = await scene.approved(room)
+        await scene.move_clock("6 minutes")
+        room.woken.set()
+        await scene.until_state(publication, "paused")
+        await scene.until("SELECT count(*) = 5 FROM app.publication_recipients WHERE state = 'queued'")
+        reason = await scene.value("SELECT pause_reason FROM app.guidance_publications")
+        assert reason == "the relay refuses our sender address: 553 5.7.1 not you"
 
 
 async def test_a_clean_stop_in_the_middle_leaves_nothing_on_its_way(scene: World, sink: SmtpSink) -> None:

@@ -13,8 +13,9 @@ from policywatch.db import publishing
 from policywatch.db.pool import Database
 from policywatch.db.publishing import Answered, Holder
 from policywatch.simulated.mail import SmtpSink
+from policywatchd.publish.pace import Pace, retry_after
 from policywatchd.publish.recover import gone, recover
-from policywatchd.publish.send import LEASE, Pace, retry_after
+from policywatchd.publish.send import LEASE
 from tests.daemon.mailing import World, addresses, world
 from tests.databases import Scratch
 

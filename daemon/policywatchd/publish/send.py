@@ -25,50 +25,24 @@ from policywatch.guidance.identity import scrubbed
 from policywatch.settings import Mail as MailSettings
 from policywatchd.publish.keys import Keys
 from policywatchd.publish.letters import Letters, Ready
+from policywatchd.publish.pace import IDLE_SECONDS, Pace, retry_after
 from policywatchd.publish.smtp import Answer, Lane, LaneTrouble, Outcome, Relay
 
-__all__ = ["LEASE", "Pace", "Sending", "retry_after"]
+__all__ = ["LEASE", "Sending"]
 
 log = logging.getLogger("policywatch.publish")
 
 #: Longer than everything that a lane may wait for, from the marking to the answer after the dot.
 LEASE = timedelta(minutes=30)
 START_WITHIN = 120.0  # seconds from the marking to MAIL; a row that waited longer is given back
-IDLE_SECONDS = 2.0  # between looks at the database when nothing is known to be due
+GIVE_BACK_SECONDS = 10.0  # without any connection, marked rows are given back after this
 KEEP_SECONDS = 10.0  # an idle connection is closed after this
 STOP_SECONDS = 10.0  # how long a clean stop waits for answers
 GATHER_SECONDS = 0.05  # answers are written together, at most this late
 TROUBLES_TO_TELL = 3
-_RETRIES = (300.0, 900.0, 3600.0, 7200.0, 14400.0, 28800.0)
 _LANE_WAITS = (1.0, 2.0, 5.0, 10.0, 30.0)
 _MAX_FAULTS = 10  # turns in a row that fail for an unknown reason before the room gives up
 _UNKNOWN = "the daemon was stopped before the relay answered"
-
-
-def retry_after(tries: int, uniform: Callable[[float, float], float] = random.uniform) -> float:
-    """Seconds until the next try of a recipient that was tried so often: 5 min ... 8 h, give or take a fifth."""
-    return _RETRIES[min(max(tries, 1), len(_RETRIES)) - 1] * uniform(0.8, 1.2)
-
-
-class Pace:
-    """How many mails may leave now, at most `rate` a second (None: as many as wanted), by a monotonic clock."""
-
-    def __init__(self, rate: float | None, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._rate, self._monotonic = rate, monotonic
-        self._tokens, self._at = max(1.0, rate or 0.0), monotonic()
-
-    def room(self, wanted: int) -> int:
-        """Of so many wanted, how many may go."""
-        if self._rate is None:
-            return wanted
-        now = self._monotonic()
-        self._tokens = min(max(1.0, self._rate), self._tokens + (now - self._at) * self._rate)
-        self._at = now
-        return min(wanted, int(self._tokens))
-
-    def spend(self, count: int) -> None:
-        """So many were marked."""
-        self._tokens -= count
 
 
 class Sending:
@@ -100,6 +74,7 @@ class Sending:
         self._letters = Letters(mail, keys)
         self._refused: dict[int, str] = {}
         self._orphans: set[UUID] = set()  # markings whose commit was never confirmed; no lane got their rows
+        self._connected_at = monotonic()
         self._troubles = 0
         self._told = False
         self._news = asyncio.Event()
@@ -128,7 +103,7 @@ class Sending:
         faults = 0
         while not self._stopping.is_set():
             self._progress()
-            wait = IDLE_SECONDS
+            wait = self._pace.wait if self._open else IDLE_SECONDS
             self._news.clear()
             try:
                 await self._turn()
@@ -157,6 +132,7 @@ class Sending:
 
     async def _turn(self) -> None:
         """One transaction: write what came back, mark what may leave. Nothing of it counts before its commit."""
+        self._give_back_without_relay()
         answers = list(self._answers)
         if not self._open and not self._stopping.is_set():
             self._open = await publishing.sendable(self._db)
@@ -174,6 +150,18 @@ class Sending:
         if answers and not self._flying:
             for publication in await publishing.finish(self._db):
                 log.info("publication_sent publication=P-%d", publication)
+
+    def _give_back_without_relay(self) -> None:
+        """When the relay has been away for a while, rows that no lane has are not left marked."""
+        now = self._monotonic()
+        if any(lane.connected for lane in self._lanes) or self._todo.empty():
+            self._connected_at = now
+        elif now - self._connected_at > GIVE_BACK_SECONDS:
+            self._give_back("the relay is away")
+
+    def _give_back(self, reason: str) -> None:
+        while not self._todo.empty():
+            self._note(self._todo.get_nowait(), Answer(Outcome.RETURNED, text=reason, counted=False))
 
     async def _commit(self, answers: Sequence[Answered], room: int) -> list[Ready]:
         claim = uuid4()
@@ -372,9 +360,7 @@ class Sending:
 
     async def _end(self, lanes: Sequence[asyncio.Task[None]]) -> None:
         """Give back what no lane has, wait for answers, store them."""
-        while not self._todo.empty():
-            mail = self._todo.get_nowait()
-            self._note(mail, Answer(Outcome.RETURNED, text=_UNKNOWN, counted=False))
+        self._give_back(_UNKNOWN)
         deadline = self._monotonic() + STOP_SECONDS
         while self._in_hand and self._monotonic() < deadline:
             self._progress()
