@@ -42,7 +42,7 @@ async def add(
     password_stdin: bool,
 ) -> None:
     """Add a person. Without --os-user it prints a one-time password, once."""
-    from policywatch.db import acts, passwords
+    from policywatch.db import acts, logins
 
     password = None
     if password_stdin:
@@ -52,13 +52,13 @@ async def add(
                 "The password is too short.", remedy="Give at least 12 characters on standard input."
             )
     elif os_user is None:
-        password = passwords.one_time()
+        password = logins.one_time_password()
     async with shell.database() as db:
         outcome = await acts.user_add(
             db,
             name,
             role,
-            verifier=passwords.verifier(name, password) if password else None,
+            verifier=logins.verifier(name, password) if password else None,
             mail=mail,
             os_user=os_user,
             platforms=platforms or None,
@@ -119,7 +119,7 @@ async def disable(shell: Shell, name: str) -> None:
 @with_shell
 async def password(shell: Shell, password_stdin: bool) -> None:
     """Change your own password (a one-time password must be changed before anything else)."""
-    from policywatch.db import acts, listing, passwords
+    from policywatch.db import acts, listing, logins
 
     if password_stdin:
         new = sys.stdin.readline().rstrip("\n")
@@ -133,7 +133,7 @@ async def password(shell: Shell, password_stdin: bool) -> None:
             raise UsageError(
                 "You have no active account here.", remedy="Ask an administrator: policywatch users add"
             )
-        shell.outcome(await acts.user_password(db, passwords.verifier(me["name"], new)))
+        shell.outcome(await acts.user_password(db, logins.verifier(me["name"], new)))
 
 
 @click.group()
