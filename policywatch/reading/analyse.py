@@ -31,6 +31,7 @@ __all__ = ["ENGINE", "analyse"]
 ENGINE = "rules-1-uncalibrated"
 
 _PASSAGES = 400  # judged by the rules; what comes behind them is shown all the same
+_FINDINGS = 3_000
 _CHARACTERS = 200_000  # of changed words looked through for topics and safeguards
 _REWRITTEN = 20  # passages
 _EVIDENCE = 3
@@ -70,6 +71,8 @@ def analyse(comparison: Comparison, *, at: date, document: str, platform: str) -
     findings: list[Finding] = []
     for index, passage in enumerate(passages[:_PASSAGES]):
         findings += find(index, passage, context)
+        if len(findings) > _FINDINGS:
+            break
     top = max(findings, key=_weight)
     level = top.severity
     kind = _type(findings, level)

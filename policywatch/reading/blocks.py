@@ -18,7 +18,7 @@ from policywatch.reading.typography import squeeze, unify
 
 __all__ = ["MAX_LINES", "Block", "BlockKind", "Line", "Link", "parse", "read_line", "read_lines"]
 
-MAX_LINES = 100_000  # ten times the largest policy seen; the rest of a longer text is one block
+MAX_LINES = 40_000  # more than twice the largest policy seen; the rest of a longer text is one block
 
 
 class BlockKind(StrEnum):

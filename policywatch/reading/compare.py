@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from policywatch.domain.changes import Comparison, NoiseKind, Passage, PassageKind, Span
 from policywatch.reading import noise
 from policywatch.reading.alignment import gaps
-from policywatch.reading.blocks import Block, BlockKind, parse, read_lines
+from policywatch.reading.blocks import Block, BlockKind, Line, parse, read_lines
 from policywatch.reading.pairing import Spent, best_match, pairs, similarity
 from policywatch.reading.words import count_words, differing_spans
 
@@ -32,16 +32,24 @@ _WORDS_LIMIT = 400_000  # characters on a side of a pair; above it the pair diff
 
 def reader_hash(text: str) -> bytes:
     """SHA-256 of what a visitor reads: mark-up, link targets, white space and typography do not count."""
-    digest = hashlib.sha256()
-    for line in read_lines(text):
-        digest.update(line.folded.encode("utf-8", "surrogatepass"))
-    return digest.digest()
+    return _words_hash(read_lines(text))
 
 
 def link_hash(text: str) -> bytes:
     """SHA-256 of the canonical link targets, in page order; fresh tokens and redirectors do not count."""
+    return _targets_hash(read_lines(text))
+
+
+def _words_hash(lines: Iterable[Line]) -> bytes:
     digest = hashlib.sha256()
-    for line in read_lines(text):
+    for line in lines:
+        digest.update(line.folded.encode("utf-8", "surrogatepass"))
+    return digest.digest()
+
+
+def _targets_hash(lines: Iterable[Line]) -> bytes:
+    digest = hashlib.sha256()
+    for line in lines:
         for target in line.targets:
             if target:
                 digest.update(target.encode("utf-8", "surrogatepass") + b"\n")
@@ -55,8 +63,9 @@ def compare(before: str, after: str) -> Comparison:
     """
     if before == after:
         return Comparison(NoiseKind.NONE, (), 0, 0, reader_equal=True, links_equal=True)
-    links_equal = link_hash(before) == link_hash(after)
-    if reader_hash(before) == reader_hash(after):
+    old, new = list(read_lines(before)), list(read_lines(after))
+    links_equal = _targets_hash(old) == _targets_hash(new)
+    if _words_hash(old) == _words_hash(new):
         kind = noise.kind_of_equal_words(before, after)
         return Comparison(kind, (), 0, 0, reader_equal=True, links_equal=links_equal)
     table = _Table(parse(before), parse(after))

@@ -22,14 +22,15 @@ __all__ = ["editorial_reason"]
 
 _LETTERS = re.compile(r"[\W_]+")
 _CONTACT = re.compile(
-    r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+|https?://\S+|\b(?:www\.)?[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|io|co|eu|xyz)(?:/\S*)?"
-    r"|\+?\d[\d\s()-]{6,}\d"
+    r"[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,4}|https?://\S+|\b(?:www\.)?[\w-]{1,64}(?:\.[\w-]{1,64}){0,4}\.(?:com|org|net|io|co|eu|xyz)(?:/\S*)?"
+    r"|\+?\d[\d\s()-]{6,20}\d"
 )
 _POSTAL = re.compile(
     r"\b(?:street|road|avenue|suite|floor|way|square|boulevard|bldg|building|dublin|san\s+francisco|bastrop|london|"
     r"singapore|p\.?o\.?\s+box|d0\d|ca\s+9\d{4}|tx\s+7\d{4})\b",
     re.IGNORECASE,
 )
+_LONGEST = 8_000  # characters of a passage that is looked at
 _ADDRESS_LENGTH = 400  # characters; in a longer block "way" and "floor" are words like others
 # Old names of products and brands, each with the name that took its place. A rename is no change of a rule.
 _RENAMED: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -155,6 +156,8 @@ _ONE_SIDED = frozenset({"last-updated date", "contact details", "pointer"})
 
 def editorial_reason(passage: Passage) -> str | None:
     """Why nobody's rights or duties changed in this passage, or None where that is not proven."""
+    if max(len(passage.before), len(passage.after)) > _LONGEST:
+        return None
     for reason, holds in _REASONS:
         if ((passage.before and passage.after) or reason in _ONE_SIDED) and holds(passage):
             return reason

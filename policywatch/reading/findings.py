@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date
+from itertools import islice
 
 from policywatch.domain.changes import ChangeType, Passage, PassageKind, Severity
 from policywatch.reading.dates import Dated, dates_in, deadline_in, effective_in, without_dates
@@ -32,6 +33,8 @@ _RULE_HEADING = re.compile(
 )
 _LIMIT = re.compile(r"\b(?:within|at\s+least|up\s+to|after|for|minimum|limit|more\s+than)\b", re.IGNORECASE)
 _FEW = 4  # changed words below which a sentence is only reworded
+_LONGEST = 20_000  # characters of a passage whose two sides are held against each other
+_STATEMENTS = 300  # changed sentences of one passage that are judged
 _NOTICE = 700  # characters of a notice that announces terms; more than that is the terms themselves
 _NARROW_CEILING = Severity.MEDIUM
 
@@ -81,8 +84,10 @@ def find(index: int, passage: Passage, context: Context) -> Iterator[Finding]:
     if reason is not None:
         yield _editorial(index, passage, reason)
         return
-    found = list(_of_pair(index, passage, context))
-    for statement in statements(index, passage):
+    found: list[Finding] = []
+    if max(len(passage.before), len(passage.after)) <= _LONGEST:
+        found += _of_pair(index, passage, context)
+    for statement in islice(statements(index, passage), _STATEMENTS):
         found += _of_statement(statement, context)
     if not found:
         side, text = ("+", passage.after) if passage.after else ("-", passage.before)

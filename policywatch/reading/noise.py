@@ -20,7 +20,8 @@ _TARGETS = re.compile(
     r"|<?https?://[^\s<>\"')\]|]+>?"
 )
 
-_COUNT = r"(?:\d+(?:[.,]\d+)*\s*[kKmM]?|an?|one|two|three|few)"
+_LONGEST = 60_000  # characters; some pages put all of their text and their counters into one line
+_COUNT = r"(?:\d{1,9}(?:[.,]\d{1,9}){0,3}\s*[kKmM]?|an?|one|two|three|few)"
 _UNIT = r"(?:seconds?|secs?|minutes?|mins?|hours?|hrs?|days?|weeks?|wks?|months?|mos?|years?|yrs?|[smhdwy])"
 _WHEN = r"(?:(?:last\s+)?(?:updated|modified|edited|posted|reviewed)\s*:?\s*)"
 _RELATIVE = re.compile(
@@ -36,7 +37,7 @@ _RELATIVE = re.compile(
 # A counter is noise only where the line holds nothing else: "you need 1,000 followers" is a threshold.
 _COUNTED = r"(?:views?|likes?|comments?|members?|answers?|followers?|replies|reactions?|shares?)"
 _COUNTER = re.compile(
-    rf"(?:\s*(?:\d+(?:[.,]\d+)*\s*[kKmM]?\s*{_COUNTED}|{_COUNTED}:?\s*\d+(?:[.,]\d+)*\s*[kKmM]?)\s*[·*|,-]?)+\s*",
+    rf"(?:\s*(?:\d{{1,9}}(?:[.,]\d{{1,9}}){{0,3}}\s*[kKmM]?\s*{_COUNTED}|{_COUNTED}:?\s*\d{{1,9}}(?:[.,]\d{{1,9}}){{0,3}}\s*[kKmM]?)\s*[·*|,-]?)+\s*",
     re.IGNORECASE,
 )
 _MASKED = "[email protected]"
@@ -63,12 +64,16 @@ def without_relative_times(text: str) -> str:
 
     "Within 30 days" stays: a period that binds somebody is no relative time.
     """
+    if len(text) > _LONGEST:
+        return text
     text = unify(text)
     return "⧗" if _COUNTER.fullmatch(text) else _RELATIVE.sub("⧗", text)
 
 
 def drop_relative_times(line: str) -> str:
     """One line without "3 days ago", reading times and counters; nothing else of it is touched."""
+    if len(line) > _LONGEST:
+        return line
     if _COUNTER.fullmatch(line):
         return ""
     return _RELATIVE.sub("", line).rstrip() if _RELATIVE.search(line) else line
@@ -109,11 +114,16 @@ def kind_of_passages(passages: tuple[Passage, ...], *, moved_home: bool, repeate
         return NoiseKind.RELATIVE_TIME
     if all(_only_masked_addresses(passage) for passage in passages):
         return NoiseKind.MARKUP
-    if all(_FURNITURE.fullmatch(unify(f"{passage.before}{passage.after}")) for passage in passages):
+    if all(_is_furniture(passage) for passage in passages):
         return NoiseKind.NAVIGATION
     if moved_home and _only_reordered(passages):
         return NoiseKind.REORDERED
     return NoiseKind.NONE
+
+
+def _is_furniture(passage: Passage) -> bool:
+    text = passage.before + passage.after
+    return len(text) <= 80 and _FURNITURE.fullmatch(unify(text)) is not None
 
 
 def _only_list_style(passage: Passage) -> bool:
@@ -134,6 +144,8 @@ def _only_relative_times(passage: Passage) -> bool:
 def _only_masked_addresses(passage: Passage) -> bool:
     """An e-mail address that is hidden from programs on one side and shown on the other."""
     if (_MASKED in passage.before) == (_MASKED in passage.after):
+        return False
+    if max(len(passage.before), len(passage.after)) > _LONGEST:
         return False
     old, new = (_ADDRESS.sub("✉", text.replace(_MASKED, "✉")) for text in (passage.before, passage.after))
     return squeeze(unify(old)) == squeeze(unify(new))

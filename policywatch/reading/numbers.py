@@ -36,14 +36,14 @@ _WORDS = {
         ]
     )
 } | {"thirty": 30, "forty": 40, "forty-five": 45, "sixty": 60, "ninety": 90}
-_NUMBER = r"(?:\d[\d,]*(?:\.\d+)?|" + "|".join(sorted(_WORDS, key=len, reverse=True)) + r")"
+_NUMBER = r"(?:\d[\d,]{0,20}(?:\.\d{1,9})?|" + "|".join(sorted(_WORDS, key=len, reverse=True)) + r")"
 _UNITS = (
     r"seconds?|minutes?|hours?|(?:calendar\s+|business\s+|working\s+)?days?|weeks?|months?|years?(?:\s+(?:old|of\s+age))?|"
     r"per\s?cent|%|followers?|subscribers?|views?|posts?|replies|strikes?|warnings?|users?|accounts?|characters?|"
     r"dollars?|euros?|usd|eur|gbp|rounds?|times|hours?\s+of\s+watch\s+time|percentage\s+points?"
 )
 _MEASURE = re.compile(
-    rf"(?P<sign>[$€£])\s?(?P<amount>\d[\d,]*(?:\.\d+)?)"
+    rf"(?P<sign>[$€£])\s?(?P<amount>\d[\d,]{{0,20}}(?:\.\d{{1,9}})?)"
     rf"|\b(?P<number>{_NUMBER})(?:\s*\(\d+\))?[\s-]*(?P<unit>{_UNITS})(?!\w)"
     rf"|\b(?:age|aged|age\s+of|under|over|least)\s+(?P<age>\d{{1,2}})\b(?![.,]\d)(?!\s*(?:{_UNITS}))",
     re.IGNORECASE,

@@ -126,7 +126,7 @@ SIGNS: dict[str, re.Pattern[str]] = {
         """
     ),
     "company": re.compile(
-        r"(?:[A-Z][\w&.]*\s+){1,5}(?:Inc|LLC|Ltd|Limited|Corp|GmbH|PBC|Unlimited\s+Company|Pte|B\.V|S\.A)\b\.?"
+        r"(?:[A-Z][\w&.]{0,40}\s+){1,5}(?:Inc|LLC|Ltd|Limited|Corp|GmbH|PBC|Unlimited\s+Company|Pte|B\.V|S\.A)\b\.?"
     ),
     "loss": _any(
         r"""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -235,3 +236,18 @@ def test_every_quote_stands_in_the_text_and_the_same_input_gives_the_same_analys
     assert analysis.summary.count("\n") == 0
     assert analysis == analyse(compare(before, after), at=AT, document="Privacy Policy", platform="Platform")
     assert 0 <= analysis.confidence <= 1
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["[", "](", "[a](", "![](data:", "*", "a_", "# ", "| ", "- ", "1.", "<br>", "http://", '](x "', "((", "may ", "1 day ",
+     "January 1 ", "x@", "a@b.", "©", "effective ", "Inc. A ", "We may not. ", "A. ", "1,", "3 days "],
+)  # fmt: skip
+def test_hostile_text_costs_detail_and_never_minutes(piece: str) -> None:
+    text = "x" + piece * (60_000 // len(piece)) + "y"
+
+    start = process_time()
+    judged("# A\n\nWelcome.\n", text)
+    judged(text, text + " z")
+
+    assert process_time() - start < 5  # CPU seconds; quadratic work takes minutes here
