@@ -19,7 +19,7 @@ from typing import Any
 
 from policywatch.errors import ServiceAway
 
-__all__ = ["Account", "account_for", "can_reach", "own_name"]
+__all__ = ["Account", "account_for", "can_reach", "open_for_reading", "own_name"]
 
 OWN_ACCOUNT = "policywatch"
 
@@ -107,6 +107,15 @@ def can_reach(path: Path, uid: int, gid: int) -> bool:
         if not allowed and (folder != path or folder.is_dir()):
             return False
     return True
+
+
+def open_for_reading(tree: Path) -> None:
+    """A copy of programs is for everybody to read and run, whatever the umask of their installation was."""
+    for folder, _, names in os.walk(tree):
+        for path in (Path(folder), *(Path(folder, name) for name in names)):
+            if not path.is_symlink():
+                mode = path.stat().st_mode
+                path.chmod(mode | 0o044 | (mode & 0o100) >> 3 | (mode & 0o100) >> 6)
 
 
 def _named(name: str) -> pwd.struct_passwd | None:

@@ -7,8 +7,3 @@ SELECT EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = %(name)s) AS t
 -- name: create_database
 -- {name}: template0, so that nothing of the server's template comes along and the encoding is ours to choose.
 CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8';
-
--- name: about
--- Shown by db status and doctor.
-SELECT current_setting('server_version') AS version, current_setting('server_version_num')::integer AS number,
-       current_setting('data_directory', true) AS data_directory, pg_catalog.pg_postmaster_start_time() AS started_at;
