@@ -181,7 +181,7 @@ def _bare_addresses(text: str) -> str:
     return _ADDRESS.sub(lambda match: links.canonical(match.group(1)), text)
 
 
-@lru_cache(maxsize=32_768)
+@lru_cache(maxsize=16_384)
 def read_line(raw: str) -> Line | None:
     """One line of the text, or None where a reader reads nothing and no link leads anywhere."""
     content = raw.strip()
