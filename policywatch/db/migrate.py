@@ -104,9 +104,10 @@ async def up(
         if applied_api:
             say("Applying views and acts ...")
             await _steady(lambda: _apply_api(connection, api, wishes))
-        if await _value(connection, _sql.secure_there):
+        admin: AdminLogin | None = None
+        if await _value(connection, _sql.made):
             await _steady(lambda: connection.execute(_sql.secure.text))
-        admin = await ensure_admin(connection, admin_name, peer=peer) if known else None
+            admin = await ensure_admin(connection, admin_name, peer=peer)
     return Migrated(len(known), tuple(done), applied_api, admin)
 
 
@@ -293,6 +294,8 @@ async def _undo(connection: Connection, step: Step, *, last: bool) -> None:
 
     async def once() -> None:
         async with connection.transaction():
+            await connection.execute(_sql.quiet.text)
+            await connection.execute(_sql.drop_api.text)
             with _told(f"{step.title} (down)", text, "failed and was rolled back"):
                 await connection.execute(text)
             await connection.execute(_sql.forget.text, {"version": step.version})

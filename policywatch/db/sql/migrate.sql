@@ -46,6 +46,10 @@ SELECT pg_catalog.set_config('policywatch.admin_name', %(admin_name)s, true) AS 
        pg_catalog.set_config('lock_timeout', %(lock_timeout)s, true) AS lock_timeout,
        pg_catalog.set_config('client_min_messages', 'warning', true) AS quiet;
 
+-- name: quiet
+SELECT pg_catalog.set_config('client_min_messages', 'warning', true) AS quiet,
+       pg_catalog.set_config('lock_timeout', '10s', true) AS lock_timeout;
+
 -- name: record
 INSERT INTO app.schema_migrations (version, name, sha256, applied_at, app_version)
 VALUES (%(version)s, %(name)s, %(sha256)s, CASE WHEN %(finished)s THEN pg_catalog.clock_timestamp() END, %(app_version)s);
@@ -59,6 +63,11 @@ DELETE FROM app.schema_migrations WHERE version = %(version)s;
 -- name: forget_api
 DELETE FROM app.api_files;
 
+-- name: drop_api
+-- Before a step back: views and acts hold on to the columns that it takes away. The next up makes them again.
+DROP SCHEMA IF EXISTS act CASCADE;
+DROP SCHEMA IF EXISTS read CASCADE;
+
 -- name: record_api
 INSERT INTO app.api_files (name, sha256) VALUES (%(name)s, %(sha256)s);
 
@@ -67,8 +76,9 @@ INSERT INTO app.api_files (name, sha256) VALUES (%(name)s, %(sha256)s);
 DROP TABLE app.schema_migrations, app.api_files;
 DROP SCHEMA app;
 
--- name: secure_there
-SELECT to_regprocedure('app.secure_database()') IS NOT NULL AS there;
+-- name: made
+-- Whether 001 is the shipped one, with people and rights (the runner's own tests use a small folder).
+SELECT to_regprocedure('app.secure_database()') IS NOT NULL AND to_regclass('app.users') IS NOT NULL AS made;
 
 -- name: secure
 -- Database-level rights are in no dump and in no template: again after every up.
