@@ -6,7 +6,7 @@ decided by the statements and the functions of the database, never by a value th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -37,6 +37,7 @@ __all__ = [
     "record_audience",
     "recover",
     "release",
+    "resolve_by_journal",
     "return_claim",
     "sendable",
     "settle",
@@ -295,6 +296,29 @@ async def holders(db: Door) -> list[Holder]:
         Holder(row["owner"], row["host"], row["boot_id"], row["pid"], bool(row["stopped"]))
         for row in await db.all(_sql.holders)
     ]
+
+
+async def resolve_by_journal(
+    db: Database,
+    owner: str,
+    *,
+    claims: Collection[UUID],
+    handed: Collection[int],
+    accepted: Collection[int],
+) -> tuple[int, int]:
+    """Settle rows of a dead worker by what its journal proves: how many were sent, how many are queued again."""
+    async with db.transaction() as tx:
+        rows = await tx.all(
+            _sql.resolve_by_journal,
+            owner=owner,
+            claims=list(claims),
+            handed=list(handed),
+            accepted=list(accepted),
+        )
+        queued = [row["id"] for row in rows if row["state"] == "queued"]
+        if queued:
+            await cancel_stopped(tx, queued)
+    return len(rows) - len(queued), len(queued)
 
 
 async def recover(db: Database, *, worker: str, dead: Sequence[str]) -> tuple[int, dict[int, int]]:

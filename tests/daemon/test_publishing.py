@@ -314,6 +314,28 @@ async def test_a_relay_that_goes_away_in_the_middle_leaves_no_row_on_its_way(
     assert max(sink.recipients().values()) == 1
 
 
+async def test_a_database_that_breaks_off_in_the_middle_costs_neither_a_mail_nor_an_answer(
+    scene: World, sink: SmtpSink
+) -> None:
+    scene.members.write_text(members_csv(150), encoding="utf-8")
+    scene.mail = {"window": 10, "connections": 4}
+    sink.delay = 0.01
+    async with scene.room() as room:
+        publication = await scene.approved(room)
+        await scene.move_clock("6 minutes")
+        room.woken.set()
+        for arrived in (20, 50, 80, 110):
+            await sink.wait_for(arrived)
+            await scene.owner.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE application_name = 'publishing-test' AND datname = current_database()"
+            )
+        await scene.until_state(publication, "sent")
+    assert await scene.states() == {"sent": 150}
+    assert sink.recipients() == dict.fromkeys(addresses(150), 1)
+    assert await scene.value("SELECT count(*) FROM app.delivery_events") == 150
+
+
 async def test_no_more_mails_leave_than_the_rate_allows(scene: World, sink: SmtpSink) -> None:
     scene.members.write_text(members_csv(30), encoding="utf-8")
     scene.mail = {"rate": 20}

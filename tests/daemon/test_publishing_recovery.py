@@ -13,8 +13,9 @@ from policywatch.db import publishing
 from policywatch.db.pool import Database
 from policywatch.db.publishing import Answered, Holder
 from policywatch.simulated.mail import SmtpSink
+from policywatchd.publish.journal import Journal
 from policywatchd.publish.pace import Pace, retry_after
-from policywatchd.publish.recover import gone, recover
+from policywatchd.publish.recover import boot_id, gone, recover
 from policywatchd.publish.send import LEASE
 from tests.daemon.mailing import World, addresses, world
 from tests.databases import Scratch
@@ -56,10 +57,10 @@ async def test_rows_of_another_daemon_wait_for_its_lease_and_are_never_sent_agai
     publication = await _released(scene)
     async with await Database.open(scene.daemon) as db:
         await _mark(db, publication, "elsewhere", 2)
-        await recover(db, "here")
+        await recover(db, "here", scene.folder / "none")
         assert await scene.states() == {"queued": 3, "sending": 2}
         await scene.move_clock("31 minutes")
-        assert await recover(db, "here") == 2
+        assert await recover(db, "here", scene.folder / "none") == 2
     assert await scene.states() == {"queued": 3, "uncertain": 2}
     async with SmtpSink() as sink:
         scene.port = sink.port
@@ -75,7 +76,7 @@ async def test_a_late_250_of_the_same_claim_turns_uncertain_into_sent_and_no_oth
     async with await Database.open(scene.daemon) as db:
         claim, (row, other) = await _mark(db, publication, "slow", 2)
         await scene.move_clock("31 minutes")
-        await recover(db, "here")
+        await recover(db, "here", scene.folder / "none")
         async with db.transaction() as tx:
             foreign = [Answered(row, publication, uuid4(), "sent", "250")]
             assert await publishing.settle(tx, foreign) == []
@@ -93,13 +94,40 @@ async def test_a_late_250_of_the_same_claim_turns_uncertain_into_sent_and_no_oth
 
 
 @pytest.mark.needs_db
+async def test_a_journal_settles_what_it_covers_and_leaves_the_rest_uncertain(scene: World) -> None:
+    publication = await _released(scene)
+    folder = scene.folder / "journals"
+    async with await Database.open(scene.daemon) as db:
+        install = await scene.value("SELECT value #>> '{}' FROM app.system_config WHERE key = 'install_id'")
+        journal = Journal.begin(folder, "dead", boot=boot_id(), install=install)
+        claim, (accepted, handed, untouched) = await _mark(db, publication, "dead", 3)
+        _, (uncovered,) = await _mark(db, publication, "dead", 1)
+        journal.claim(claim)
+        journal.hand_over(accepted)
+        journal.accepted(accepted)
+        journal.hand_over(handed)
+        assert await recover(db, "here", folder) == 0  # it lives: its journal is locked
+        journal.end(settled=False)
+        assert await recover(db, "here", folder) == 2
+    rows = await scene.rows("SELECT id, state FROM app.publication_recipients")
+    states = {row["id"]: row["state"] for row in rows}
+    assert [states[row] for row in (accepted, handed, untouched, uncovered)] == [
+        "sent", "uncertain", "queued", "uncertain"
+    ]  # fmt: skip
+    events = await scene.rows("SELECT recipient_id, kind FROM app.delivery_events ORDER BY recipient_id")
+    assert [(event["recipient_id"], event["kind"]) for event in events] == [
+        (accepted, "sent"), (handed, "uncertain"), (uncovered, "uncertain")
+    ]  # fmt: skip
+
+
+@pytest.mark.needs_db
 async def test_a_daemon_of_the_same_name_frees_its_own_rows_at_the_start_alone(scene: World) -> None:
     publication = await _released(scene)
     async with await Database.open(scene.daemon) as db:
         await _mark(db, publication, "here", 2)
-        await recover(db, "here")
+        await recover(db, "here", scene.folder / "none")
         assert (await scene.states())["sending"] == 2
-        assert await recover(db, "here", starting=True) == 2
+        assert await recover(db, "here", scene.folder / "none", starting=True) == 2
     assert await scene.states() == {"queued": 3, "uncertain": 2}
 
 

@@ -98,7 +98,9 @@ async def test_after_kills_in_the_middle_nobody_got_two_mails_and_none_is_lost(
     assert sink.duplicates() == 0 and max(got.values()) == 1, "somebody got two mails"
     states = await scene.states()
     assert set(states) <= {"sent", "uncertain"} and sum(states.values()) == COUNT, states
-    assert 0 < states["uncertain"] <= kills * WINDOW, states
+    # The journal proves all but the mails that were between DATA and its answer: one a connection.
+    uncertain = states.get("uncertain", 0)
+    assert uncertain <= kills * CONNECTIONS, states
     rows = await scene.rows("SELECT state, message_id FROM app.publication_recipients")
     arrived = {mail.message_id for mail in sink.mails}
     assert {row["message_id"] for row in rows if row["state"] == "sent"} <= arrived, "falsely called sent"
@@ -107,4 +109,4 @@ async def test_after_kills_in_the_middle_nobody_got_two_mails_and_none_is_lost(
     events = await scene.rows("SELECT kind, count(*) AS n FROM app.delivery_events GROUP BY 1")
     assert {row["kind"]: row["n"] for row in events} == states
     alerts = await scene.value("SELECT count(*) FROM app.alerts WHERE kind = 'recipients_uncertain'")
-    assert alerts == 1
+    assert alerts == (1 if uncertain else 0)

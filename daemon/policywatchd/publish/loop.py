@@ -8,21 +8,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from pathlib import Path
 from typing import Protocol
 
 from policywatch import secrets
-from policywatch.db import publishing
+from policywatch.db import publishing, workers
 from policywatch.db.pool import Database
 from policywatch.errors import ServiceAway
 from policywatch.settings import Settings
 from policywatchd.publish import audience
+from policywatchd.publish.journal import Journal
 from policywatchd.publish.keys import Keys
-from policywatchd.publish.recover import recover
+from policywatchd.publish.recover import boot_id, recover
 from policywatchd.publish.release import release_due
 from policywatchd.publish.send import Sending
 from policywatchd.publish.smtp import Relay
 
-__all__ = ["Service", "run"]
+__all__ = ["Service", "journals", "run"]
 
 log = logging.getLogger("policywatch.publish")
 
@@ -62,7 +64,9 @@ async def run(service: Service) -> None:
     settings = service.settings
     keys = Keys.of(secrets.master_key(settings.database.state_folder, create=True))
     relay = Relay.of(settings)
-    await _recover_first(service)
+    journal = await _recover_first(service)
+    if journal is None:
+        return
     sending = Sending(
         service.db,
         settings.mail,
@@ -70,6 +74,7 @@ async def run(service: Service) -> None:
         relay,
         service.worker_id,
         service.stopping,
+        journal,
         progress=lambda: service.progress("publish"),
     )
     async with asyncio.TaskGroup() as group:
@@ -77,16 +82,24 @@ async def run(service: Service) -> None:
         group.create_task(_look(service, keys, sending))
 
 
-async def _recover_first(service: Service) -> None:
-    """Before anything is marked: what an earlier process of ours, or a dead one, left behind."""
+async def _recover_first(service: Service) -> Journal | None:
+    """Before anything is marked: what an earlier process of ours, or a dead one, left; then a journal of our own."""
+    folder = journals(service.settings)
     while not service.stopping.is_set():
         service.progress("publish")
         try:
-            await recover(service.db, service.worker_id, starting=True)
-            return
+            await recover(service.db, service.worker_id, folder, starting=True)
+            install = str(await workers.config_value(service.db, "install_id"))
+            return Journal.begin(folder, service.worker_id, boot=boot_id(), install=install)
         except ServiceAway as away:
             log.warning("recovery_waits reason=%r", away.what)
             await _rest(service, 1.0)
+    return None
+
+
+def journals(settings: Settings) -> Path:
+    """The folder of the daemons' journals."""
+    return settings.database.state_folder / "journal"
 
 
 async def _look(service: Service, keys: Keys, sending: Sending) -> None:
@@ -100,7 +113,7 @@ async def _look(service: Service, keys: Keys, sending: Sending) -> None:
             await audience.serve(service.db, service.settings, keys, service.worker_id)
             await release_due(service.db, service.settings, keys)
             if looks % RECOVER_EVERY == 0:
-                await recover(service.db, service.worker_id)
+                await recover(service.db, service.worker_id, journals(service.settings))
             for publication in await publishing.finish(service.db):
                 log.info("publication_sent publication=P-%d", publication)
             soon = await publishing.next_release(service.db)

@@ -1,6 +1,7 @@
 """Rows that a dead daemon left: what never left is queued again, what may have left becomes uncertain.
 
-Nothing here sends anything, and no row that was marked as on its way is ever queued again by this module.
+Nothing here sends anything. A row that was marked as on its way is queued again only where the journal of its
+daemon proves that it was never handed over.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from policywatch.db import publishing, workers
 from policywatch.db.pool import Database
 from policywatch.db.publishing import Holder
+from policywatchd.publish.journal import left_behind
 
 __all__ = ["boot_id", "gone", "recover"]
 
@@ -65,18 +67,27 @@ def gone(
     return dead
 
 
-async def recover(db: Database, worker: str, *, starting: bool = False) -> int:
+async def recover(db: Database, worker: str, journals: Path, *, starting: bool = False) -> int:
     """Free what dead workers hold; how many rows are uncertain now.
 
-    `starting`: nothing was marked by this process yet, so rows under our own name are of an earlier one.
+    `journals`: the folder where daemons of this machine write down what they hand over. `starting`: nothing was
+    marked by this process yet, so rows under our own name are of an earlier one.
     """
     held = await publishing.holders(db)
-    if not held:
-        return 0
     dead = gone(held, worker, host=socket.gethostname(), boot=boot_id())
     if starting:
         dead.append(worker)
-    queued, uncertain = await publishing.recover(db, worker=worker, dead=dead)
+    install = str(await workers.config_value(db, "install_id"))
+    with left_behind(journals, boot=boot_id(), install=install) as left:
+        for journal in left:
+            if journal.worker == worker and not starting:
+                continue
+            sent, queued = await publishing.resolve_by_journal(
+                db, journal.worker, claims=journal.claims, handed=journal.handed, accepted=journal.accepted
+            )
+            dead.append(journal.worker)  # its lock is free: the process is gone
+            log.info("journal_read worker=%s sent=%d queued=%d", journal.worker, sent, queued)
+        queued, uncertain = await publishing.recover(db, worker=worker, dead=dead)
     for publication, count in uncertain.items():
         log.warning("recipients_uncertain publication=P-%d count=%d", publication, count)
         await workers.open_alert(

@@ -23,6 +23,7 @@ from policywatch.errors import PolicyWatchError, ServiceAway
 from policywatch.guidance.evidence import plain
 from policywatch.guidance.identity import scrubbed
 from policywatch.settings import Mail as MailSettings
+from policywatchd.publish.journal import Journal
 from policywatchd.publish.keys import Keys
 from policywatchd.publish.letters import Letters, Ready
 from policywatchd.publish.pace import IDLE_SECONDS, Pace, retry_after
@@ -56,12 +57,14 @@ class Sending:
         relay: Relay,
         worker: str,
         stopping: asyncio.Event,
+        journal: Journal,
         *,
         progress: Callable[[], None] = lambda: None,
         monotonic: Callable[[], float] = time.monotonic,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._db, self._keys, self._worker, self._stopping = db, keys, worker, stopping
+        self._journal = journal
         self._window = mail.window
         self._pace = Pace(mail.rate, monotonic)
         self._progress, self._monotonic, self._uniform = progress, monotonic, uniform
@@ -147,6 +150,8 @@ class Sending:
         else:
             self._wanted.clear()
             self._letters.forget()
+            if not self._answers and not self._orphans:
+                self._journal.clear()
         if answers and not self._flying:
             for publication in await publishing.finish(self._db):
                 log.info("publication_sent publication=P-%d", publication)
@@ -166,7 +171,9 @@ class Sending:
     async def _commit(self, answers: Sequence[Answered], room: int) -> list[Ready]:
         claim = uuid4()
         orphans, refused, ready = set(self._orphans), dict(self._refused), list(self._open)
-        self._orphans.add(claim)  # until the commit is known
+        if room:
+            self._journal.claim(claim)
+            self._orphans.add(claim)  # until the commit is known
         mails: list[Ready] = []
         broken: list[Answered] = []
         settled: list[tuple[int, str, int]] = []
@@ -288,7 +295,9 @@ class Sending:
             if self._monotonic() - mail.marked > START_WITHIN:
                 break
             try:
-                answer = await lane.hand_over(mail.address, mail.octets)
+                answer = await lane.hand_over(
+                    mail.address, mail.octets, before=lambda: self._journal.hand_over(mail.recipient)
+                )
             except LaneTrouble as trouble:
                 answer = Answer(Outcome.RETURNED, text=str(trouble), counted=False)
                 break
@@ -298,6 +307,9 @@ class Sending:
 
     def _note(self, mail: Ready, answer: Answer) -> None:
         """Keep an answer for the next transaction, without addresses."""
+        if answer.outcome is Outcome.SENT:
+            with contextlib.suppress(OSError):  # without this record it counts as uncertain after a crash
+                self._journal.accepted(mail.recipient)
         text = plain(scrubbed(answer.text, self._keys.hash))[:500] or None
         wait = 0.0
         if answer.outcome is Outcome.DEFERRED:
@@ -380,3 +392,4 @@ class Sending:
                 await self._commit(list(self._answers), 0)
             except ServiceAway as away:
                 log.error("answers_not_stored count=%d reason=%r", len(self._answers), away.what)
+        self._journal.end(settled=not self._answers and not self._orphans and not self._flying)

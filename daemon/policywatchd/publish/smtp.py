@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -127,8 +128,13 @@ class Lane:
         if client is not None:
             client.close()
 
-    async def hand_over(self, recipient: str, octets: bytes) -> Answer:
-        """Try to deliver one mail. Never raises for what a relay may do; LaneTrouble before anything was said."""
+    async def hand_over(
+        self, recipient: str, octets: bytes, *, before: Callable[[], None] = lambda: None
+    ) -> Answer:
+        """Try to deliver one mail. Never raises for what a relay may do; LaneTrouble before anything was said.
+
+        `before` is called when the relay took the envelope, before the message leaves; what it raises stops it.
+        """
         if not self.connected or self._handed >= MAILS_A_CONNECTION:
             await self.open()
         client = self._client
@@ -138,6 +144,7 @@ class Lane:
         self._handed += 1
         answer = await self._envelope(client, recipient)
         if answer is None:
+            before()
             self.beyond_recall = True
             answer = await self._message(client, octets)
             self.beyond_recall = False

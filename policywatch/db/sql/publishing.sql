@@ -180,6 +180,23 @@ SELECT r.owner, w.host, w.boot_id, w.pid, w.stopped_at IS NOT NULL AS stopped, c
   FROM app.publication_recipients r LEFT JOIN app.workers w ON w.id = r.owner
  WHERE r.state IN ('claimed', 'sending') GROUP BY 1, 2, 3, 4, 5;
 
+-- name: resolve_by_journal
+-- Rows of a dead daemon whose journal covers their claim: accepted ones were sent, ones never handed over wait again.
+WITH known AS (
+  UPDATE app.publication_recipients SET
+         state = CASE WHEN id = ANY (%(accepted)s::bigint[]) THEN 'sent' ELSE 'queued' END,
+         sent_at = CASE WHEN id = ANY (%(accepted)s::bigint[]) THEN app.pw_now() END,
+         tries = CASE WHEN id = ANY (%(accepted)s::bigint[]) THEN tries ELSE greatest(tries - 1, 0) END,
+         claim = CASE WHEN id = ANY (%(accepted)s::bigint[]) THEN claim END,
+         owner = NULL, lease_until = NULL, last_text = 'known from the journal of a daemon that ended'
+   WHERE state = 'sending' AND owner = %(owner)s AND claim = ANY (%(claims)s::uuid[])
+     AND (id = ANY (%(accepted)s::bigint[]) OR NOT id = ANY (%(handed)s::bigint[]))
+  RETURNING id, publication_id, recipient_hash, state, last_text),
+noted AS (
+  INSERT INTO app.delivery_events (publication_id, recipient_id, recipient_hash, kind, detail)
+  SELECT publication_id, id, recipient_hash, 'sent', last_text FROM known WHERE state = 'sent')
+SELECT id, state FROM known;
+
 -- name: recover_claimed
 -- Nothing of these left: they may be sent by somebody else. Of a stopped publication they are cancelled by the stop.
 UPDATE app.publication_recipients SET state = 'queued', owner = NULL, claim = NULL, lease_until = NULL
