@@ -81,10 +81,10 @@ async def _run(shell: Shell, headless: bool, keep: Path | None, rounds: int) -> 
         async with staged(place, teller) as stage:
             story = Story(stage, teller, rounds)
             await stage.daemon.beside(story.tell())
+            for person in stage.people.values():
+                await person.leave()
             if headless:
                 await stage.daemon.stop()  # nothing moves any more: what is kept holds the same numbers
-                for person in stage.people.values():
-                    await person.leave()
             figures = await story.figures()
             wrong = deviations(figures, story.script())
             if shell.as_json:
@@ -100,7 +100,7 @@ async def _run(shell: Shell, headless: bool, keep: Path | None, rounds: int) -> 
             for sentence in wrong:
                 click.echo(sentence, err=True)
             if not headless:
-                await _desk(place.settings_of("ben"), teller)
+                await _desk(place.settings_of("ben"))
         if place.kept:
             click.echo(_how_to_open(place.folder), err=shell.as_json)
     return 1 if wrong else 0
@@ -108,7 +108,7 @@ async def _run(shell: Shell, headless: bool, keep: Path | None, rounds: int) -> 
 
 def _table(figures: Mapping[str, float]) -> list[str]:
     """The figures in two columns."""
-    cells = [f"{name.replace('_', ' '):<36}{value:>7g}" for name, value in figures.items()]
+    cells = [f"{name.replace('_', ' '):<33}{value:>5g}" for name, value in figures.items()]
     half = (len(cells) + 1) // 2
     return ["  ".join(pair).rstrip() for pair in zip(cells[:half], [*cells[half:], ""][:half], strict=True)]
 
@@ -122,7 +122,7 @@ def _how_to_open(folder: Path) -> str:
     )
 
 
-async def _desk(settings: Path, teller: object) -> None:
+async def _desk(settings: Path) -> None:
     """The desk as ben, in a process of its own: web, mail server and daemon go on here meanwhile."""
     from policywatch_tui.commands.demo.daemon import clean_environment
 
@@ -136,7 +136,8 @@ async def _desk(settings: Path, teller: object) -> None:
         *(sys.executable, "-m", "policywatch_tui.main", "--config", str(settings)), env=clean_environment()
     )
     try:
-        await child.wait()
+        if code := await child.wait():
+            click.echo(f"The desk ended with exit code {code}.", err=True)
     finally:
         if child.returncode is None:
             with contextlib.suppress(ProcessLookupError):

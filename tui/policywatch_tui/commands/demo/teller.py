@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import textwrap
 import time
 from collections.abc import Callable
 from typing import TextIO
@@ -9,6 +11,8 @@ from typing import TextIO
 from policywatch_tui.desk.clean import clean
 
 __all__ = ["Teller"]
+
+_MARGIN = " " * 10
 
 
 class Teller:
@@ -32,13 +36,14 @@ class Teller:
         """What is under way; shown on a terminal alone, and replaced by the next line."""
         if self._stream is not None and self._lively:
             self._wipe()
-            self._stream.write(f"         {clean(what)} ...")
+            self._stream.write(f"{_MARGIN}{clean(what).rstrip(' .')} ..."[: _columns() - 1])
             self._stream.flush()
             self._under_way = True
 
     def told(self, sentence: str) -> None:
-        """A step that is done."""
-        self.line(f"{self.seconds:6.1f} s  {clean(sentence)}")
+        """A step that is done: one line, on a terminal folded to its width."""
+        line = f"{self.seconds:6.1f} s  {clean(sentence)}"
+        self.line(textwrap.fill(line, _columns() - 1, subsequent_indent=_MARGIN) if self._lively else line)
 
     def line(self, text: str = "") -> None:
         """A line without a time."""
@@ -51,3 +56,7 @@ class Teller:
         if self._under_way and self._stream is not None:
             self._stream.write("\r\x1b[K")
             self._under_way = False
+
+
+def _columns() -> int:
+    return max(40, min(shutil.get_terminal_size((80, 24)).columns, 110))
