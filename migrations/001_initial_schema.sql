@@ -26,6 +26,13 @@ BEGIN
     END IF;
   END LOOP;
 END $$;
+DO $$
+BEGIN  -- an administrator who is no superuser acts as these two only when they are granted
+  IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+     AND NOT (pg_has_role('pw_owner', 'USAGE') AND pg_has_role('pw_rolemaker', 'USAGE')) THEN
+    EXECUTE format('GRANT pw_owner, pw_rolemaker TO %I', current_user);
+  END IF;
+END $$;
 GRANT pw_viewer   TO pw_reviewer, pw_auditor;
 GRANT pw_reviewer TO pw_editor;
 GRANT pw_editor   TO pw_approver;
