@@ -133,7 +133,7 @@ async def _desk(settings: Path) -> None:
     click.echo("Press Enter to open it. ", nl=False)
     await _enter()
     child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "policywatch_tui.main", "--config", str(settings)), env=clean_environment()
+        *(sys.executable, "-m", "policywatch_tui.commands.demo.desk", str(settings)), env=clean_environment()
     )
     try:
         if code := await child.wait():
