@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import pty
+import select
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pyte
 import pytest
 
 from policywatch.db.embedded import Server
@@ -268,6 +275,70 @@ def test_a_demo_that_is_ended_early_leaves_nothing(number: signal.Signals) -> No
         shutil.rmtree(tmp, ignore_errors=True)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the daemon by /proc")
+def test_a_daemon_that_dies_ends_the_story_with_its_last_words() -> None:
+    tmp = reachable_folder()
+    env = {**os.environ, "TMPDIR": str(tmp)}
+    try:
+        with subprocess.Popen(
+            [*DEMO, "--headless"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=env,
+        ) as running:
+            assert running.stdout is not None
+            assert running.stderr is not None
+            assert any("has read all" in line for line in running.stdout)
+            (daemon,) = [pid for pid, words in processes_of(tmp).items() if "simulate --web" in words]
+            os.kill(daemon, signal.SIGKILL)
+            running.stdout.read()
+            said = running.stderr.read()
+            assert running.wait(timeout=60) == 1
+
+        assert "The daemon ended in the middle of the story (exit code -9)." in said
+        assert "daemon_started" in said
+        assert list(tmp.iterdir()) == []
+        assert not processes_of(tmp)
+    finally:
+        shutil.rmtree(tmp, ignore_errors=True)
+
+
+def test_on_a_terminal_it_ends_in_the_desk_with_work_waiting() -> None:
+    tmp = reachable_folder()
+    env = {**os.environ, "TMPDIR": str(tmp), "TERM": "xterm-256color"}
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    screen = Screen(ours)
+    try:
+        with subprocess.Popen(
+            [*DEMO, "--rounds", "2"],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=env,
+            start_new_session=True,
+        ) as running:
+            os.close(theirs)
+            screen.read_until("Press Enter")
+            os.write(ours, b"\r")
+            screen.read_until("6 undecided")
+            os.write(ours, b"2")
+            screen.read_until("1 wait for you")
+            os.write(ours, b"1")
+            screen.read_until("6 undecided")
+            os.write(ours, b"q")
+            screen.read_to_the_end()
+            assert running.wait(timeout=60) == 0
+
+        assert list(tmp.iterdir()) == []
+        assert not processes_of(tmp)
+    finally:
+        os.close(ours)
+        shutil.rmtree(tmp, ignore_errors=True)
+
+
 def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
 
@@ -278,14 +349,45 @@ def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def processes_of(folder: Path) -> list[str]:
+def processes_of(folder: Path) -> dict[int, str]:
     """Command lines of living processes that name the folder (Linux; elsewhere none is seen)."""
-    found = []
+    found = {}
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue  # it ended meanwhile
         if str(folder) in words:
-            found.append(words)
+            found[int(entry.parent.name)] = words
     return found
+
+
+class Screen:
+    """A terminal of 80 by 24 that is read while a program draws on it."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._screen = pyte.Screen(80, 24)
+        self._stream = pyte.ByteStream(self._screen)
+
+    def read_until(self, text: str, *, limit: float = 90.0) -> None:
+        """Until the text stands on the screen."""
+        deadline = time.monotonic() + limit
+        while not any(text in line for line in self._screen.display):
+            assert self._more(deadline), f"{text!r} did not come:\n" + "\n".join(self._screen.display)
+
+    def read_to_the_end(self, *, limit: float = 60.0) -> None:
+        """Until nobody draws any more."""
+        deadline = time.monotonic() + limit
+        while self._more(deadline):
+            pass
+
+    def _more(self, deadline: float) -> bool:
+        """Draw what came; False at the end or when the time is over."""
+        ready, _, _ = select.select([self._descriptor], [], [], max(0.0, deadline - time.monotonic()))
+        try:
+            octets = os.read(self._descriptor, 65536) if ready else b""
+        except OSError:  # how Linux says that the other side is closed
+            octets = b""
+        self._stream.feed(octets)
+        return bool(octets)
