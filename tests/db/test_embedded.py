@@ -20,6 +20,8 @@ from policywatch.db import migrate, servers
 from policywatch.db.accounts import account_for, can_reach
 from policywatch.db.embedded import Server
 from policywatch.db.logins import set_password
+from policywatch.db.pool import Database
+from policywatch.db.queries import Query
 from policywatch.errors import ServiceAway
 from tests.databases import QUICK, embedded_folder
 
@@ -296,3 +298,17 @@ def test_an_ordinary_account_runs_its_own_and_is_its_admin() -> None:
             assert stat.S_IMODE((home / "state").stat().st_mode) == 0o700
         finally:
             server.stop()
+
+
+async def test_a_program_outlasts_a_restart_of_the_server(running: Server) -> None:
+    running.start()
+    one = Query("test.one", "SELECT 1")
+    async with await Database.open(running.conninfo("postgres"), timeout=2) as db:
+        assert await db.value(one) == 1
+        running.stop()
+        with pytest.raises(ServiceAway) as told:
+            await db.value(one)
+        assert 'the database "policywatch" at the socket' in told.value.what
+        assert "db start" in told.value.remedy or "db status" in told.value.remedy
+        running.start()
+        assert await db.value(one) == 1
