@@ -15,7 +15,7 @@ from pathlib import Path
 from policywatch.db import publishing, workers
 from policywatch.db.pool import Database
 from policywatch.domain.guidance import Member
-from policywatch.errors import PolicyWatchError, UsageError
+from policywatch.errors import UsageError
 from policywatch.guidance.identity import recipient_hash
 from policywatch.guidance.members import MembersFile, parse_members
 from policywatch.guidance.segments import audience, parse_segment, require_columns
@@ -102,7 +102,7 @@ async def serve(db: Database, settings: Settings, keys: Keys, worker: str) -> in
     for approval, wanted in waiting:
         try:
             hashes = await _hashes(db, settings, keys, wanted)
-        except PolicyWatchError as fault:
+        except UsageError as fault:
             await publishing.record_audience(
                 db, approval, worker=worker, count=None, suppressed=None, fault=fault.what
             )

@@ -15,7 +15,7 @@ from policywatch.db import publishing, workers
 from policywatch.db.pool import Database
 from policywatch.db.publishing import Due, Sealed
 from policywatch.domain.guidance import Member
-from policywatch.errors import ServiceAway, UsageError
+from policywatch.errors import UsageError
 from policywatch.guidance.identity import NONCE_OCTETS, domain_hash, recipient_hash, seal_address
 from policywatch.settings import Settings
 from policywatchd.publish.audience import members_of
@@ -54,11 +54,9 @@ async def release_due(db: Database, settings: Settings, keys: Keys) -> int:
         if not due.too_late:
             try:
                 members = await members_of(db, settings, due.audience)
-            except ServiceAway:
-                raise
             except UsageError as fault:
-                if await workers.open_alert(db, "release_held", subject, fault.what, level="critical"):
-                    log.error("release_held publication=P-%d reason=%r", due.publication, fault.what)
+                await workers.open_alert(db, "release_held", subject, fault.what, level="critical")
+                log.error("release_held publication=P-%d reason=%r", due.publication, fault.what)
                 continue
             rows = await asyncio.to_thread(seal, keys, due.publication, members)
         state = await _release(db, due, rows)

@@ -235,10 +235,9 @@ class Sending:
         for publication in tuple(self._open):
             if publication in self._letters:
                 continue
+            said = await publishing.wording(self._db, publication)
             try:
-                self._letters.keep(await publishing.wording(self._db, publication))
-            except ServiceAway:
-                raise
+                self._letters.keep(said)
             except PolicyWatchError as fault:
                 log.error("publication_not_mailable publication=P-%d reason=%r", publication, fault.what)
                 await publishing.pause(self._db, publication, fault.what)
