@@ -17,6 +17,7 @@ from policywatchd.publish.journal import Journal
 from policywatchd.publish.pace import Pace, retry_after
 from policywatchd.publish.recover import boot_id, gone, recover
 from policywatchd.publish.send import LEASE
+from policywatchd.publish.smtp import Lane, LaneTrouble
 from tests.daemon.mailing import World, addresses, world
 from tests.databases import Scratch
 
@@ -172,6 +173,31 @@ async def test_a_stop_waits_for_a_marking_and_no_marking_follows_it(scene: World
         async with db.transaction() as tx:
             await publishing.share(tx, publication)
             assert not await publishing.may_send(tx, publication)
+
+
+@pytest.mark.needs_db
+async def test_a_stop_that_is_lost_in_a_connection_attempt_is_repeated(
+    scene: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publication = await _released(scene)
+    attempts = []
+
+    async def open_(lane: Lane) -> None:
+        attempts.append(lane)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise LaneTrouble("refused at that moment") from None
+
+    monkeypatch.setattr(Lane, "open", open_)
+    async with asyncio.timeout(15), scene.room() as room:
+        while not attempts:
+            await scene.until("SELECT true")
+        assert room.turns
+    assert (
+        await scene.value("SELECT state FROM app.guidance_publications WHERE id = %s", publication)
+        == "releasing"
+    )
 
 
 def _holder(**known: object) -> Holder:

@@ -379,11 +379,14 @@ class Sending:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(0.5):
                     await self._news.wait()
+        pending = set(lanes)
+        while pending:  # again: a cancellation that meets the end of a connection attempt can be lost in it
+            for lane in pending:
+                lane.cancel()
+            _, pending = await asyncio.wait(pending, timeout=1.0)
         for lane in lanes:
-            lane.cancel()
-        for ended in await asyncio.gather(*lanes, return_exceptions=True):
-            if isinstance(ended, Exception):
-                log.error("lane_failed reason=%r", str(ended))
+            if not lane.cancelled() and (fault := lane.exception()) is not None:
+                log.error("lane_failed reason=%r", str(fault))
         if self._bell is not None:
             self._bell.cancel()
         if self._answers or self._orphans:

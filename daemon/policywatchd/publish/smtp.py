@@ -114,18 +114,23 @@ class Lane:
                     await client.ehlo()
                 if relay.user is not None and relay.password is not None:
                     await client.login(relay.user, relay.password)
-        except (aiosmtplib.SMTPException, OSError, ValueError) as fault:
+        except BaseException as fault:
             client.close()
-            raise LaneTrouble(_words_of(fault)) from fault
+            if isinstance(fault, aiosmtplib.SMTPException | OSError | ValueError):
+                raise LaneTrouble(_words_of(fault)) from fault
+            raise
         self._client, self._handed = client, 0
 
     async def close(self) -> None:
         """Say goodbye, if anybody listens."""
         client, self._client = self._client, None
-        if client is not None and client.is_connected:
-            with contextlib.suppress(aiosmtplib.SMTPException, OSError):
-                await client.quit(timeout=2.0)
-        if client is not None:
+        if client is None:
+            return
+        try:
+            if client.is_connected:
+                with contextlib.suppress(aiosmtplib.SMTPException, OSError):
+                    await client.quit(timeout=2.0)
+        finally:
             client.close()
 
     async def hand_over(
