@@ -64,7 +64,7 @@ class Restored:
 
 
 def program_of(name: str, major: int) -> Path:
-    """`pg_dump` or `pg_restore` of the given major, from the installations of this machine."""
+    """`pg_dump` or `pg_restore` of the given major, from the installations of this machine; else any on the path."""
     usable, _ = servers.find()
     for installation in usable:
         path = installation.bin / name
@@ -87,7 +87,7 @@ async def _run(program: Path, conninfo: str, *arguments: str) -> None:
         env["PGPASSWORD"] = str(password)
     child = await asyncio.create_subprocess_exec(
         str(program),
-        f"--dbname={make_conninfo(**parts)}",
+        f"--dbname={make_conninfo('', **{k: v for k, v in parts.items() if v is not None})}",
         *arguments,
         env=env,
         stdin=asyncio.subprocess.DEVNULL,

@@ -1,24 +1,19 @@
 """From accepted changes to a draft, for desk and commands alike: read, compose, store by one act.
 
 The wording is the business of `policywatch.guidance`, the rules that of the database; this module carries
-values between them and runs the person's editor.
+values between them.
 """
 
 from __future__ import annotations
 
-import os
-import shlex
-import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from policywatch.domain.changes import Analysis, ChangeType, Evidence, Passage, Severity
 from policywatch.domain.guidance import AcceptedChange, Revision
-from policywatch.errors import PolicyWatchError, UsageError
+from policywatch.errors import PolicyWatchError
 from policywatch.guidance.editing import from_editor, to_editor
 from policywatch.guidance.evidence import quotes_of
 from policywatch.guidance.rendering import Letter, Sender, revise
@@ -26,10 +21,9 @@ from policywatch.guidance.templates import compose
 
 if TYPE_CHECKING:
     from policywatch.db.pool import Database, Outcome
-
     from policywatch.settings import Settings
 
-__all__ = ["as_sheet", "edited", "from_sheet", "open_draft", "preview_mail", "revision_of"]
+__all__ = ["as_sheet", "from_sheet", "open_draft", "preview_mail", "revision_of"]
 
 
 def _accepted(row: Mapping[str, Any], url: str) -> AcceptedChange:
@@ -123,37 +117,6 @@ def from_sheet(sheet: str) -> tuple[str, str, str]:
 def revision_of(subject: str, text: str) -> Revision:
     """The revision with its HTML, made from the text."""
     return revise(subject, text)
-
-
-def edited(sheet: str, env: Mapping[str, str] = os.environ) -> str:
-    """The sheet after the person's editor ($VISUAL, $EDITOR, vi). An exit code but 0 means no change.
-
-    The file is private (0600) and removed afterwards; if it cannot be read back it is kept and named.
-    """
-    editor = shlex.split(env.get("VISUAL") or env.get("EDITOR") or "vi")
-    handle, name = tempfile.mkstemp(prefix="policywatch-draft-", suffix=".md")
-    path = Path(name)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(sheet)
-    try:
-        done = subprocess.run([*editor, name], check=False)
-    except OSError as error:
-        path.unlink()
-        raise UsageError(
-            f"The editor {editor[0]} does not start: {error.strerror}.",
-            remedy="Set EDITOR, e.g. EDITOR=nano.",
-        ) from error
-    if done.returncode != 0:
-        path.unlink()
-        return sheet
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"The edited draft cannot be read: {error}.", remedy=f"It is kept in {path}."
-        ) from error
-    path.unlink()
-    return text
 
 
 def preview_mail(settings: Settings, row: Mapping[str, Any]) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -96,30 +99,45 @@ async def new(shell: Shell, change: tuple[str, ...], title: str | None, segment:
 async def edit(shell: Shell, draft: str, file: Path | None, version: int | None) -> None:
     """Edit the text in $EDITOR (first line: the subject); a new revision, which voids an approval."""
     from policywatch.db import acts
-    from policywatch_tui.drafting import as_sheet, edited, from_sheet
+    from policywatch_tui.drafting import as_sheet, from_sheet
 
     number = number_of(draft, "G")
     async with shell.database() as db:
         row = await _draft(db, number)
         sheet = as_sheet(row["subject"], row["body_text"])
+        kept: Path | None = None
         if file is not None:
-            try:
-                text = click.get_text_stream("stdin").read() if str(file) == "-" else file.read_text("utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                raise UsageError(
-                    f"{file} cannot be read: {error}.", remedy="Name a UTF-8 text file."
-                ) from error
+            text = _read(file)
         else:
-            text = edited(sheet)
+            text, kept = _by_editor(sheet, shell.settings.database.state_folder / "editing")
         if text == sheet:
             shell.say("Nothing was changed.")
             return
         subject, body, html = from_sheet(text)
-        shell.outcome(
-            await acts.revise_draft(
-                db, number, version or row["version"], subject=subject, text=body, html=html
-            )
+        outcome = await acts.revise_draft(
+            db, number, version or row["version"], subject=subject, text=body, html=html
         )
+    if kept is not None:
+        kept.unlink(missing_ok=True)  # only now: a text that was refused is not lost
+    shell.outcome(outcome)
+
+
+def _read(file: Path) -> str:
+    """A text from a file, or from standard input for `-`."""
+    try:
+        if str(file) == "-":
+            return sys.stdin.read()
+        return file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} cannot be read: {error}.", remedy="Name a UTF-8 text file.") from error
+
+
+def _by_editor(sheet: str, folder: Path) -> tuple[str, Path | None]:
+    """The sheet after the person's editor, and the private file that holds it until it is stored."""
+    from policywatch_tui.editing import edit
+
+    answer = edit(sheet, folder, os.environ, contextlib.nullcontext)
+    return (sheet, None) if answer is None else answer
 
 
 @drafts.command()

@@ -1,0 +1,237 @@
+"""`policywatch status`, `doctor`, `version`, `init`: how things are, what is wrong, and the first installation."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import shutil
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import click
+
+import policywatch
+from policywatch.errors import PolicyWatchError
+from policywatch_tui.commands.base import Shell, json_option, with_shell
+from policywatch_tui.desk.clean import clean
+
+__all__ = ["doctor", "init", "status", "version"]
+
+
+@click.command()
+@json_option
+@click.pass_obj
+def version(shell: Shell) -> None:
+    """The program's version, its Python, and the parts that matter."""
+    from importlib.metadata import version as of
+
+    parts = {name: of(name) for name in ("textual", "psycopg", "httpx", "pydantic")}
+    if shell.as_json:
+        shell.emit({"policywatch": policywatch.__version__, "python": platform.python_version(), **parts})
+    else:
+        click.echo(f"policywatch {policywatch.__version__} (Python {platform.python_version()})")
+        click.echo("  ".join(f"{name} {number}" for name, number in parts.items()))
+
+
+@click.command()
+@with_shell
+async def status(shell: Shell) -> None:
+    """Platforms, queue, daemons, open alerts at a glance."""
+    from policywatch.db import listing
+
+    async with shell.database() as db:
+        platforms = await listing.platforms(db)
+        counts = await listing.queue_counts(db)
+        workers = await listing.workers(db)
+        alerts = await listing.alerts(db, everything=False)
+        facts = {row["key"]: row["value"] for row in await listing.config(db)}
+        troubled = [
+            d for d in await listing.documents(db) if d["state"] not in ("ok", "never", "paused", "archived")
+        ]
+    if shell.as_json:
+        shell.emit(
+            {
+                "platforms": platforms,
+                "queue": counts,
+                "daemons": workers,
+                "alerts": alerts,
+                "troubled": troubled,
+                "frozen": facts.get("frozen"),
+                "frozen_reason": facts.get("frozen_reason"),
+            }
+        )
+        return
+    if facts.get("frozen"):
+        click.echo(f"FROZEN: nothing is sent ({clean(str(facts.get('frozen_reason') or ''))}).")
+    click.echo(
+        "daemon  "
+        + (
+            ", ".join(f"{w['host']} pid {w['pid']}" for w in workers)
+            or "silent: nothing is collected or sent"
+        )
+    )
+    click.echo(
+        f"queue   {counts['undecided']} undecided, {counts['critical']} critical, {counts['snoozed']} snoozed"
+    )
+    shell.table(
+        "platforms",
+        platforms,
+        (
+            "platform",
+            "documents",
+            "ok",
+            "failing",
+            "never",
+            "paused",
+            "unreviewed",
+            "last_good_at",
+            "last_change_at",
+        ),
+    )
+    for document in troubled:
+        click.echo(
+            clean(
+                f"  {document['platform']}/{document['document']}: {document['state']}, {document['cause']}"
+            )
+        )
+    for alert in alerts:
+        click.echo(clean(f"  {alert['level']}: {alert['sentence']}"))
+
+
+Finding = tuple[str, str, str]  # ok | warn | fault, what, remedy
+
+
+async def _settings_findings(shell: Shell) -> AsyncIterator[Finding]:
+    settings = shell.settings
+    yield "ok", f"settings: {settings.source_path or 'shipped defaults'}", ""
+    if settings.members.file is None:
+        yield "warn", "members.file is empty: nothing can be mailed", "Name the members' CSV file."
+    elif not settings.members.file.is_file():
+        yield (
+            "fault",
+            f"members.file: {settings.members.file} is not there",
+            "Put the file there or mend the path.",
+        )
+    if settings.fetch.contact is None:
+        yield "warn", "fetch.contact is empty: platforms cannot reach you", "Set it to an address or page."
+    if shutil.which("git") is None:
+        yield "warn", "git is not installed: archives cannot be imported", "Install git."
+
+
+async def _mail_findings(shell: Shell) -> AsyncIterator[Finding]:
+    mail = shell.settings.mail
+    try:
+        with socket.create_connection((mail.host, mail.port), timeout=3):
+            yield "ok", f"mail relay {mail.host}:{mail.port} answers", ""
+    except OSError as error:
+        yield (
+            "warn",
+            f"mail relay {mail.host}:{mail.port}: {error.strerror or error}",
+            "Check mail.host and mail.port.",
+        )
+
+
+async def _database_findings(shell: Shell) -> AsyncIterator[Finding]:
+    from policywatch.db import connect, setup
+    from policywatch.db import migrate as runner
+
+    settings = shell.settings
+    if settings.database.mode == "embedded":
+        state = connect.server(settings).status()
+        yield (
+            "ok" if state.state == "running" else "warn",
+            f"embedded server: {state.state} {state.version} ({state.why})",
+            ("" if state.state == "running" else "Start it: policywatch db start"),
+        )
+    conninfo = await asyncio.to_thread(
+        connect.owner if settings.database.mode == "embedded" else connect.person, settings
+    )
+    schema = await setup.require_current(conninfo)
+    yield "ok", f"schema {schema.have}; TimescaleDB: {schema.timescale or 'not used (plain tables)'}", ""
+    for fault in await runner.verify(conninfo):
+        yield "fault", fault, "See: policywatch migrate verify"
+
+
+async def _work_findings(shell: Shell) -> AsyncIterator[Finding]:
+    from policywatch.db import listing
+
+    async with shell.database() as db:
+        workers = await listing.workers(db)
+        facts = {row["key"]: row["value"] for row in await listing.config(db)}
+    if workers:
+        yield "ok", f"daemon beats: {', '.join(w['host'] for w in workers)}", ""
+    else:
+        yield "warn", "no daemon beats", "Start it: policywatch daemon run, or systemctl start policywatch"
+    if facts.get("frozen"):
+        yield (
+            "warn",
+            "the system is frozen: nothing is sent",
+            "Two people thaw it: policywatch publications thaw",
+        )
+
+
+_EXAMINERS: tuple[Callable[[Shell], AsyncIterator[Finding]], ...] = (
+    _settings_findings,
+    _mail_findings,
+    _database_findings,
+    _work_findings,
+)
+
+
+@click.command()
+@with_shell
+async def doctor(shell: Shell) -> int:
+    """Examine the installation; each finding with a remedy. Exit 1 with a fault."""
+    findings: list[Finding] = []
+    for examine in _EXAMINERS:
+        try:
+            async for finding in examine(shell):
+                findings.append(finding)
+        except PolicyWatchError as error:
+            findings.append(("fault", error.what, error.remedy))
+            break  # what follows stands on this
+    if shell.as_json:
+        shell.emit({"findings": [dict(zip(("state", "what", "remedy"), f, strict=True)) for f in findings]})
+    else:
+        for state, what, remedy in findings:
+            click.echo(clean(f"{state:<6} {what}"))
+            if remedy:
+                click.echo(clean(f"       {remedy}"))
+    return 1 if any(state == "fault" for state, _, _ in findings) else 0
+
+
+@click.command()
+@with_shell
+async def init(shell: Shell) -> None:
+    """First installation: database, schema, key, catalogue. Safe to repeat."""
+    from policywatch.db import setup
+    from policywatch.secrets import master_key
+    from policywatch_tui.commands.child import run_verb
+    from policywatch_tui.commands.db import teller
+
+    prepared = await setup.prepare(shell.settings, say=teller(shell))
+    master_key(shell.settings.database.state_folder, create=bool(prepared.migrated.done))
+    code, reconciled = await asyncio.to_thread(run_verb, shell, "reconcile", "--json")
+    if code:
+        sys.exit(code)
+    admin = prepared.migrated.admin
+    payload: dict[str, Any] = {
+        "database": shell.settings.database.mode,
+        "schema": prepared.migrated.version,
+        "state_folder": shell.settings.database.state_folder,
+        "catalogue": reconciled,
+        "one_time_password": admin.one_time_password if admin else None,
+    }
+    if shell.as_json:
+        shell.emit(payload)
+        return
+    if prepared.started:
+        click.echo(prepared.started.sentence)
+    click.echo(
+        f"The schema is at {prepared.migrated.version}; {reconciled.get('documents', 0)} documents are in the catalogue."
+    )
+    if admin and admin.one_time_password:
+        click.echo(f"One-time password of {admin.name}, shown only now: {admin.one_time_password}")
+    click.echo("Next: policywatch users add NAME --role reviewer; then policywatch")
