@@ -1,0 +1,61 @@
+"""The collecting room put together for one daemon: wall, lanes, reader, judge, schedule."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from policywatch.domain.changes import Severity
+from policywatchd.collect.finish import Finisher
+from policywatchd.collect.hosts import Lanes
+from policywatchd.collect.page import PageReader, user_agent
+from policywatchd.collect.visit import Visited, Visitor
+from policywatchd.collect.wall import Wall
+from policywatchd.judge.queue import Queue
+from policywatchd.judge.steps import Judge
+from policywatchd.schedule import Schedule
+from policywatchd.service import Service, lease_for
+
+__all__ = ["open_schedule", "run"]
+
+
+@asynccontextmanager
+async def open_schedule(service: Service) -> AsyncIterator[Schedule]:
+    """The schedule of this daemon; its connections are closed at the end."""
+    fetch, lease = service.settings.fetch, lease_for(service.settings)
+    wall = Wall(service.network.resolver, service.network.allowed, connections=fetch.concurrency + 4)
+    lanes = Lanes(service.db, service.worker_id, gap=fetch.min_gap, lease=lease, draw=service.draw)
+    agent = user_agent(version("policywatch"), fetch.contact)
+    visitor = Visitor(
+        service.db,
+        service.worker_id,
+        PageReader(wall, lanes, service.reader, fetch, agent),
+        Judge(service.db, service.reader, service.today),
+        Finisher(
+            service.db,
+            service.worker_id,
+            Queue(fetch.second_look, Severity(service.settings.alerts.severity)),
+        ),
+        lease=lease,
+        second_look=fetch.second_look,
+        draw=service.draw,
+    )
+    visitor.progressed = lambda: service.progress("collect")
+    schedule = Schedule(service.db, service.worker_id, visitor, places=fetch.concurrency, lease=lease)
+
+    def count(visited: Visited) -> None:
+        service.count("visits")
+        service.count(f"visits_{visited.outcome}")
+
+    schedule.on_visited = count
+    try:
+        yield schedule
+    finally:
+        await wall.aclose()
+
+
+async def run(service: Service) -> None:
+    """Visit what is due until the daemon stops."""
+    async with open_schedule(service) as schedule:
+        await schedule.run(service.stopping, service.wake("collect"), lambda: service.progress("collect"))

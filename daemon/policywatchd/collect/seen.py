@@ -1,0 +1,83 @@
+"""What a visit saw of a page, and what that says of its health. Values and tables only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from policywatch.db.collecting import Page
+
+__all__ = ["Fault", "Seen", "of_code", "of_status"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a page cannot be read: `state` of its capture (failed, suspect), `health`, and a sentence.
+
+    `passing`: likely to be over soon, so that the next look comes before the cadence.
+    """
+
+    state: str
+    health: str
+    cause: str
+    passing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One page of one visit. Without a fault it is good (`text`, `raw` are there) or unchanged."""
+
+    page: Page
+    fault: Fault | None = None
+    text: str | None = None
+    raw: bytes | None = None
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    redirects: Sequence[Mapping[str, Any]] = ()
+    final_url: str | None = None
+    conditional: bool = False
+    elapsed: float | None = None
+    wait: float | None = None  # seconds, as the host asked by Retry-After
+    fetched: bool = True
+
+    @property
+    def state(self) -> str:
+        """The state of the capture."""
+        if self.fault:
+            return self.fault.state
+        return "unchanged" if self.text is None else "good"
+
+
+_STATUS: dict[int, tuple[str, bool]] = {
+    401: ("blocked", False),
+    403: ("blocked", False),
+    404: ("gone", False),
+    410: ("gone", False),
+    429: ("blocked", True),
+    451: ("blocked", False),
+}
+_CODES: dict[str, tuple[str, bool]] = {
+    "timeout": ("degraded", True),
+    "connect": ("degraded", True),
+    "cut": ("degraded", True),
+    "wall": ("blocked", False),
+    "redirect": ("moved", False),
+}
+
+
+def of_status(status: int) -> Fault:
+    """The fault of an answer that is neither a page nor "not modified"."""
+    health, passing = _STATUS.get(status, ("degraded", status >= 500))
+    try:
+        words = f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        words = str(status)
+    return Fault("failed", health, f"the page answers {words}", passing)
+
+
+def of_code(code: str, cause: str) -> Fault:
+    """The fault of a fetch that brought no whole answer."""
+    health, passing = _CODES.get(code, ("degraded", False))
+    return Fault("failed", health, cause, passing)

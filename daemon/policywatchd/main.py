@@ -1,0 +1,131 @@
+"""The command `policywatchd`: what runs without a person. Options and exit codes; the work is elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from policywatch.errors import PolicyWatchError, UsageError
+from policywatch.settings import Settings, load
+from policywatchd import running
+
+__all__ = ["main"]
+
+T = TypeVar("T")
+
+_CONFIG = click.option("--config", type=click.Path(path_type=Path), help="The settings file.")
+_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@_CONFIG
+@click.option("--verbose", is_flag=True, help="Log every visit.")
+@click.version_option(package_name="policywatch")
+@click.pass_context
+def cli(context: click.Context, config: Path | None, verbose: bool) -> None:
+    """PolicyWatch's daemon: collects, judges, publishes, keeps order."""
+    context.obj = config
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+        stream=sys.stderr,
+    )
+    for name in ("httpx", "httpcore", "psycopg", "psycopg.pool", "asyncio"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _settings(context: click.Context, config: Path | None) -> Settings:
+    return load(config or context.obj)
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(work)
+
+
+@cli.command()
+@_CONFIG
+@click.pass_context
+def run(context: click.Context, config: Path | None) -> None:
+    """Run until SIGTERM: collect, judge, publish, upkeep."""
+    _run(running.run(_settings(context, config)))
+
+
+@cli.command()
+@_CONFIG
+@click.option("--web", required=True, help="The simulated web, 127.0.0.1:PORT.")
+@click.pass_context
+def simulate(context: click.Context, config: Path | None, web: str) -> None:
+    """Run in the pretend world (databases of demo, benchmarks and tests only)."""
+    from policywatchd.simulate import simulate as start
+
+    _run(start(_settings(context, config), web))
+
+
+@cli.command()
+@click.argument("names", nargs=-1)
+@_CONFIG
+@_JSON
+@click.option("--web", hidden=True, help="The simulated web, as in simulate.")
+@click.pass_context
+def once(
+    context: click.Context, names: tuple[str, ...], config: Path | None, as_json: bool, web: str | None
+) -> None:
+    """Visit what is due, or NAMES (PLATFORM or PLATFORM/DOCUMENT), one time; exit 6 where some could not be read."""
+    settings = _settings(context, config)
+    if web is None:
+        report = _run(running.visit_once(settings, names))
+    else:
+        from policywatchd.simulate import visit_once
+
+        report = _run(visit_once(settings, names, web))
+    click.echo(json.dumps(report.to_json(), ensure_ascii=False) if as_json else "\n".join(report.lines()))
+    if not report.is_whole:
+        context.exit(6)
+
+
+@cli.command()
+@_CONFIG
+@_JSON
+@click.pass_context
+def reconcile(context: click.Context, config: Path | None, as_json: bool) -> None:
+    """Bring platforms, documents, segments and facts of the database to the settings."""
+    done = _run(running.reconcile_once(_settings(context, config)))
+    if as_json:
+        click.echo(json.dumps(done.to_json()))
+        return
+    click.echo(
+        f"{done.platforms} platforms, {done.documents} documents, {done.pages} pages, {done.segments} segments, "
+        f"{done.facts} facts written; {done.archived} archived"
+    )
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and exit with the code of the contract."""
+    try:
+        code = cli.main(arguments, prog_name="policywatchd", standalone_mode=False)
+    except PolicyWatchError as error:
+        click.echo(f"policywatchd: {error.what}", err=True)
+        if error.remedy:
+            click.echo(error.remedy, err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(UsageError.exit_code)
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

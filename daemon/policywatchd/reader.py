@@ -1,0 +1,64 @@
+"""Reading in a child that may die: extraction, hashes, comparison, analysis.
+
+The parsers meet foreign bytes, so they run within limits of memory, processor and time, in one long-lived child
+that is replaced when it dies and after every 200 tasks. The event loop never waits for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from policywatch.bounded import BoundedError, Child
+from policywatch.domain.changes import Analysis, Comparison
+
+__all__ = ["BoundedError", "Judged", "Reader"]
+
+_MEMORY = 1024 * 1024 * 1024
+_EXTRACT_SECONDS = 15.0
+_JUDGE_SECONDS = 40.0
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Two texts held against each other, and what the machine thinks of it."""
+
+    comparison: Comparison
+    analysis: Analysis
+
+
+class Reader:
+    """The daemon's one reader; tasks wait for each other. Close it, or its child stays as long as we do."""
+
+    def __init__(self) -> None:
+        self._child = Child("policywatchd.reading_child:work", memory=_MEMORY, cpu=_JUDGE_SECONDS)
+        # One thread that lives as long as the child: the kernel ends a child with the thread that started it.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="reader")
+
+    async def extract(self, body: bytes, content_type: str, rule: Mapping[str, Any], base_url: str) -> str:
+        """The declared text of a page. Raises ExtractionError, or BoundedError where the parser gave up."""
+        return str(await self._call(_EXTRACT_SECONDS, "extract", body, content_type, dict(rule), base_url))
+
+    async def hashes(self, text: str) -> tuple[bytes, bytes]:
+        """What a reader reads, and where the links lead, each as a hash."""
+        read, links = await self._call(_EXTRACT_SECONDS, "hashes", text)
+        return bytes.fromhex(read), bytes.fromhex(links)
+
+    async def judge(self, before: str, after: str, *, at: date, document: str, platform: str) -> Judged:
+        """Compare and analyse two texts of a document. Raises BoundedError where that takes too much."""
+        found = await self._call(_JUDGE_SECONDS, "judge", before, after, at.isoformat(), document, platform)
+        return Judged(Comparison.from_json(found["comparison"]), Analysis.from_json(found["analysis"]))
+
+    async def close(self) -> None:
+        """End the child."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, self._child.close)
+        self._thread.shutdown(wait=False)
+
+    async def _call(self, seconds: float, *task: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, lambda: self._child.call(*task, wall=seconds))

@@ -1,0 +1,54 @@
+"""What people ask of the daemon, served by kind.
+
+`SERVERS` maps a kind of request to the coroutine that does it; a room that serves a kind puts its own there. A server
+answers with what is stored as the result; a PolicyWatchError it raises is stored as the reason of a failure.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from policywatch.db import collecting, requests
+from policywatch.db.requests import Request
+from policywatch.errors import PolicyWatchError, ServiceAway
+
+if TYPE_CHECKING:
+    from policywatchd.service import Service
+
+__all__ = ["SERVERS", "Server", "serve_waiting"]
+
+log = logging.getLogger("policywatch.upkeep")
+
+Server = Callable[["Service", Request], Awaitable[Mapping[str, Any]]]
+
+_AT_ONCE = 10
+
+
+async def _visit(service: Service, request: Request) -> Mapping[str, Any]:
+    """Documents become due now; their visits follow as places are free."""
+    platform, document = request.arguments.get("platform"), request.arguments.get("document")
+    due = await collecting.make_due(service.db, platform, document)
+    service.wake("collect").set()
+    return {"documents": len(due)}
+
+
+SERVERS: dict[str, Server] = {"visit": _visit}
+
+
+async def serve_waiting(service: Service) -> int:
+    """Serve what waits, oldest first; returns how many. ServiceAway passes, and the request is taken up again."""
+    await requests.expire_requests(service.db)
+    claimed = await requests.claim_requests(service.db, service.worker_id, list(SERVERS), _AT_ONCE)
+    for request in claimed:
+        try:
+            result, done = dict(await SERVERS[request.kind](service, request)), True
+        except ServiceAway:
+            raise
+        except PolicyWatchError as error:
+            result, done = {"fault": error.what, "remedy": error.remedy}, False
+        async with service.db.transaction() as tx:
+            await requests.end_request(tx, request.id, service.worker_id, result, done=done)
+        log.info("request_served request=%d kind=%s done=%s", request.id, request.kind, done)
+    return len(claimed)

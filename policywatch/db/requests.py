@@ -1,0 +1,53 @@
+"""Requests that people left for the daemon: claimed, served, answered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from policywatch.db.pool import Database, Tx
+from policywatch.db.queries import load
+
+__all__ = ["Request", "claim_requests", "end_request", "expire_requests"]
+
+_sql = load("requests")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Work that a person asked for. `sealed` holds arguments with an address in them."""
+
+    id: int
+    kind: str
+    arguments: Mapping[str, Any]
+    sealed: bytes | None
+    requested_by: str
+    version: int
+
+
+async def claim_requests(db: Database, worker: str, kinds: Sequence[str], places: int) -> list[Request]:
+    """Claim waiting requests of these kinds, oldest first; those of a dead server among them."""
+    rows = await db.all(_sql.claim_requests, worker=worker, kinds=list(kinds), places=places)
+    return [Request(**row) for row in rows]
+
+
+async def end_request(tx: Tx, request: int, worker: str, result: Mapping[str, Any], *, done: bool) -> bool:
+    """Answer a request (done or failed) and tell who waits. False: another serves it by now."""
+    version = await tx.value(
+        _sql.end_request,
+        request=request,
+        worker=worker,
+        result=json.dumps(dict(result)),
+        state="done" if done else "failed",
+    )
+    if version is None:
+        return False
+    await tx.value(_sql.hint_request, request=request, version=version)
+    return True
+
+
+async def expire_requests(db: Database) -> int:
+    """Close requests that nobody served in time; returns how many."""
+    return len(await db.all(_sql.expire_requests))

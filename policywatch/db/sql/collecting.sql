@@ -1,0 +1,153 @@
+-- name: claim_due
+-- One statement decides: due, active, with a page, not leased, one document of a platform at a time, since
+-- its pages mostly share a host. The locked rows are checked again, so that no stale reading counts.
+WITH due AS MATERIALIZED (
+  SELECT d.id, d.due_at, row_number() OVER (PARTITION BY d.platform_id ORDER BY d.due_at, d.id) AS turn
+  FROM app.policy_documents d
+  WHERE d.state = 'active' AND d.due_at <= (SELECT app.pw_now())
+    AND (d.lease_until IS NULL OR d.lease_until < (SELECT app.pw_now()))
+    AND (%(only)s::integer[] IS NULL OR d.id = ANY (%(only)s::integer[]))
+    AND EXISTS (SELECT FROM app.document_pages g WHERE g.document_id = d.id AND g.state = 'active')
+    AND NOT EXISTS (SELECT FROM app.policy_documents o
+                    WHERE o.platform_id = d.platform_id AND o.lease_until >= (SELECT app.pw_now()))
+), taken AS MATERIALIZED (
+  SELECT x.id FROM app.policy_documents x JOIN due ON due.id = x.id
+  WHERE due.turn = 1 AND x.state = 'active' AND x.due_at <= app.pw_now()
+    AND (x.lease_until IS NULL OR x.lease_until < app.pw_now())
+  ORDER BY due.due_at, x.id
+  LIMIT %(places)s
+  FOR UPDATE OF x SKIP LOCKED
+)
+UPDATE app.policy_documents d
+SET owner = %(worker)s, fence = d.fence + 1, lease_until = app.pw_now() + %(lease)s::interval
+FROM taken, app.platforms p
+WHERE d.id = taken.id AND p.id = d.platform_id
+RETURNING d.id, p.key AS platform, d.key AS document, p.name AS platform_name, d.name AS document_name, d.fence, d.cadence, d.language, d.failures, d.health,
+          d.newest_snapshot;
+
+-- name: pages_of
+-- The active pages of claimed documents in reading order, each with its rule and its last good capture.
+SELECT g.id, g.document_id, g.url, g.render, g.headers, g.rule_id, r.definition AS rule, g.etag, g.last_modified,
+       c.id AS good_capture, c.rule_id AS good_rule, c.raw_sha256, c.text_sha256, c.signals ->> 'engine' AS engine
+FROM app.document_pages g
+JOIN app.extraction_rules r ON r.id = g.rule_id
+LEFT JOIN app.captures c ON c.id = g.good_capture
+WHERE g.document_id = ANY (%(documents)s) AND g.state = 'active'
+ORDER BY g.document_id, g.position, g.id;
+
+-- name: newest_snapshots
+-- The base of the next comparison of each document.
+SELECT s.id, s.document_id, s.fetched_at, s.source, s.text_sha256, s.reader_hash, s.link_hash, s.captures, s.origin
+FROM app.policy_documents d
+JOIN app.snapshot_keys k ON k.id = d.newest_snapshot
+JOIN app.policy_snapshots s ON s.id = k.id AND s.fetched_at = k.fetched_at
+WHERE d.id = ANY (%(documents)s);
+
+-- name: captures_of
+-- What the captures behind a snapshot hold, for reading them again under another rule.
+SELECT c.id, c.page_id, c.raw_sha256, c.final_url, c.headers ->> 'content-type' AS content_type
+FROM app.captures c WHERE c.id = ANY (%(captures)s);
+
+-- name: renew_lease
+-- A finished page is progress, only then, and only for the holder of the fence.
+UPDATE app.policy_documents SET lease_until = app.pw_now() + %(lease)s::interval
+WHERE id = %(document)s AND owner = %(worker)s AND fence = %(fence)s;
+
+-- name: put_back
+-- The visit did not take place (its host asks to wait, the daemon stops), due again after `wait`.
+UPDATE app.policy_documents SET owner = NULL, lease_until = NULL, due_at = app.pw_now() + %(wait)s::interval
+WHERE id = %(document)s AND owner = %(worker)s AND fence = %(fence)s;
+
+-- name: finish_visit
+-- The first statement of a finish: it proves the fence and locks the document. No row: the result is late.
+UPDATE app.policy_documents SET
+  owner = NULL, lease_until = NULL, due_at = app.pw_now() + %(wait)s::interval,
+  health = %(health)s, cause = %(cause)s,
+  failures = CASE WHEN %(good)s THEN 0 ELSE failures + 1 END,
+  failing_since = CASE WHEN %(good)s THEN NULL ELSE coalesce(failing_since, app.pw_now()) END,
+  last_visit_at = app.pw_now(),
+  last_good_at = CASE WHEN %(good)s THEN app.pw_now() ELSE last_good_at END,
+  updated_at = app.pw_now()
+WHERE id = %(document)s AND owner = %(worker)s AND fence = %(fence)s
+RETURNING newest_snapshot, failures, version;
+
+-- name: add_capture
+-- Key (page, fence): a second result of the same visit cannot be stored at all.
+INSERT INTO app.captures (document_id, page_id, fence, state, status, headers, redirects, final_url, raw_sha256,
+  text_sha256, rule_id, conditional, signals, cause, elapsed)
+VALUES (%(document)s, %(page)s, %(fence)s, %(state)s, %(status)s, %(headers)s::jsonb, %(redirects)s::jsonb,
+  %(final_url)s, %(raw_sha256)s, %(text_sha256)s, %(rule)s, %(conditional)s, %(signals)s::jsonb, %(cause)s,
+  %(elapsed)s::interval)
+RETURNING id;
+
+-- name: mark_page_good
+-- The validators are the server's own words, of good captures alone.
+UPDATE app.document_pages SET health = 'ok', cause = NULL, failing_since = NULL,
+  etag = %(etag)s, last_modified = %(last_modified)s, good_capture = %(capture)s,
+  full_fetch_at = app.pw_now(), last_visit_at = app.pw_now(), last_good_at = app.pw_now()
+WHERE id = %(page)s;
+
+-- name: mark_page_unchanged
+-- 304 or the same bytes: all that is known of the page stays.
+UPDATE app.document_pages SET health = 'ok', cause = NULL, failing_since = NULL,
+  last_visit_at = app.pw_now(), last_good_at = app.pw_now()
+WHERE id = %(page)s;
+
+-- name: mark_page_failing
+-- The last good capture and its validators stay, only the fault is noted.
+UPDATE app.document_pages SET health = %(health)s, cause = %(cause)s,
+  failing_since = coalesce(failing_since, app.pw_now()), last_visit_at = app.pw_now()
+WHERE id = %(page)s;
+
+-- name: take_lane
+-- One request at a time per host over all daemons. A row: the lane is ours until the lease ends.
+INSERT INTO app.hosts AS h (host, owner, lease_until, next_allowed_at)
+VALUES (%(host)s, %(holder)s, app.pw_now() + %(lease)s::interval, app.pw_now())
+ON CONFLICT (host) DO UPDATE SET owner = excluded.owner, lease_until = excluded.lease_until
+  WHERE h.next_allowed_at <= app.pw_now() AND (h.lease_until IS NULL OR h.lease_until < app.pw_now())
+RETURNING h.host;
+
+-- name: lane_wait
+-- Seconds until the lane of a host may be free: its gap or Retry-After, or the lease of who holds it.
+SELECT greatest(extract(epoch FROM h.next_allowed_at - app.pw_now()), 0)::double precision AS gap,
+       coalesce(h.lease_until >= app.pw_now(), false) AS held
+FROM app.hosts h WHERE h.host = %(host)s;
+
+-- name: leave_lane
+-- The next request to this host waits for the gap.
+UPDATE app.hosts SET owner = NULL, lease_until = NULL,
+  next_allowed_at = greatest(next_allowed_at, app.pw_now() + %(gap)s::interval)
+WHERE host = %(host)s AND owner = %(holder)s;
+
+-- name: ask_later
+-- The host itself asked for time (Retry-After).
+UPDATE app.hosts SET next_allowed_at = greatest(next_allowed_at, app.pw_now() + %(wait)s::interval) WHERE host = %(host)s;
+
+-- name: due_ids
+-- What is due at this moment and can be visited.
+SELECT d.id FROM app.policy_documents d
+WHERE d.state = 'active' AND d.due_at <= (SELECT app.pw_now())
+  AND EXISTS (SELECT FROM app.document_pages g WHERE g.document_id = d.id AND g.state = 'active');
+
+-- name: make_due
+-- Documents by platform and key (NULL is all of them) become due now.
+UPDATE app.policy_documents d SET due_at = app.pw_now()
+FROM app.platforms p
+WHERE p.id = d.platform_id AND d.state = 'active'
+  AND (%(platform)s::text IS NULL OR p.key = %(platform)s)
+  AND (%(document)s::text IS NULL OR d.key = %(document)s)
+  AND EXISTS (SELECT FROM app.document_pages g WHERE g.document_id = d.id AND g.state = 'active')
+RETURNING d.id;
+
+-- name: next_due_in
+-- Seconds until the next document is due and free, NULL where none is watched.
+SELECT extract(epoch FROM min(greatest(d.due_at, coalesce(d.lease_until, d.due_at))) - app.pw_now())::double precision
+FROM app.policy_documents d
+WHERE d.state = 'active' AND EXISTS (SELECT FROM app.document_pages g WHERE g.document_id = d.id AND g.state = 'active');
+
+-- name: waiting_of
+-- Of some documents: which are held by a visit, and in how many seconds the others are due.
+SELECT d.id, p.key AS platform, d.key AS document, coalesce(d.lease_until >= app.pw_now(), false) AS held,
+       greatest(extract(epoch FROM d.due_at - app.pw_now()), 0)::double precision AS due_in
+FROM app.policy_documents d JOIN app.platforms p ON p.id = d.platform_id
+WHERE d.id = ANY (%(only)s);

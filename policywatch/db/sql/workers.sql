@@ -1,0 +1,74 @@
+-- name: beat
+-- The daemon lives, its progress stands beside.
+INSERT INTO app.workers (id, boot_id, pid, host, program, progress)
+VALUES (%(worker)s, %(boot)s, %(pid)s, %(host)s, %(program)s, %(progress)s::jsonb)
+ON CONFLICT (id) DO UPDATE SET heartbeat_at = app.pw_now(), progress = excluded.progress, stopped_at = NULL;
+
+-- name: stop_worker
+-- A clean end.
+UPDATE app.workers SET stopped_at = app.pw_now(), heartbeat_at = app.pw_now() WHERE id = %(worker)s;
+
+-- name: forget_workers
+-- Daemons that have been silent for a week.
+DELETE FROM app.workers WHERE heartbeat_at < app.pw_now() - interval '7 days';
+
+-- name: expire_approvals
+-- Questions that nobody answered in time.
+SELECT app.expire_approvals();
+
+-- name: end_stale_sessions
+-- Desks and commands that stopped without a word, each end has its audit row.
+WITH ended AS (
+  UPDATE app.user_sessions SET ended_at = app.pw_now(), ended_by = session_user
+  WHERE ended_at IS NULL AND heartbeat_at < app.pw_now() - %(silence)s::interval
+  RETURNING id
+), noted AS MATERIALIZED (
+  SELECT app.write_audit('session.expire', 'session', ended.id::text) FROM ended
+)
+SELECT count(*) FROM noted;
+
+-- name: measures
+-- What is written to system_metrics: ages and lengths of everything that waits.
+SELECT m.name, m.value FROM (
+  SELECT 'queue_undecided' AS name, count(*)::double precision AS value
+    FROM app.change_states WHERE status IN ('queued', 'unconfirmed')
+  UNION ALL SELECT 'queue_oldest_seconds', coalesce(extract(epoch FROM app.pw_now() - min(detected_at)), 0)::double precision
+    FROM app.change_states WHERE status IN ('queued', 'unconfirmed')
+  UNION ALL SELECT 'documents_due', count(*) FROM app.policy_documents WHERE state = 'active' AND due_at <= (SELECT app.pw_now())
+  UNION ALL SELECT 'documents_failing', count(*) FROM app.policy_documents WHERE state = 'active' AND failing_since IS NOT NULL
+  UNION ALL SELECT 'requests_waiting', count(*) FROM app.requests WHERE state IN ('waiting', 'serving')
+  UNION ALL SELECT 'recipients_open', count(*) FROM app.publication_recipients WHERE state IN ('queued', 'deferred', 'claimed', 'sending')
+  UNION ALL SELECT 'alerts_open', count(*) FROM app.alerts WHERE closed_at IS NULL
+) m;
+
+-- name: add_measure
+-- One figure at one time.
+INSERT INTO app.system_metrics (name, labels, value) VALUES (%(name)s, %(labels)s::jsonb, %(value)s);
+
+-- name: forget_measures
+-- Older than the retention of metrics.
+DELETE FROM app.system_metrics WHERE at < app.pw_now() - %(keep)s::interval;
+
+-- name: config_value
+-- One fact of this database.
+SELECT value FROM app.system_config WHERE key = %(key)s;
+
+-- name: open_alert
+-- One open row per kind and subject, raised again it counts.
+INSERT INTO app.alerts (kind, subject, audience, level, sentence)
+VALUES (%(kind)s, %(subject)s, %(audience)s, %(level)s, %(sentence)s)
+ON CONFLICT (kind, subject) WHERE closed_at IS NULL
+DO UPDATE SET times = app.alerts.times + 1, seen_at = app.pw_now(), sentence = excluded.sentence, level = excluded.level
+RETURNING id;
+
+-- name: close_alert
+-- The matter is over.
+UPDATE app.alerts SET closed_at = app.pw_now() WHERE kind = %(kind)s AND subject = %(subject)s AND closed_at IS NULL;
+
+-- name: write_audit
+-- Actor, time and hash are the database's.
+SELECT app.write_audit(%(action)s, %(kind)s, %(id)s, %(outcome)s, %(code)s, %(before)s::jsonb, %(after)s::jsonb);
+
+-- name: hint
+-- A hint to look, never data.
+SELECT app.hint(%(kind)s, %(id)s, %(version)s);
