@@ -71,21 +71,29 @@ def simulate(context: click.Context, config: Path | None, web: str) -> None:
 
 @cli.command()
 @click.argument("names", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Every document, due or not.")
 @_CONFIG
 @_JSON
 @click.option("--web", hidden=True, help="The simulated web, as in simulate.")
 @click.pass_context
 def once(
-    context: click.Context, names: tuple[str, ...], config: Path | None, as_json: bool, web: str | None
+    context: click.Context,
+    names: tuple[str, ...],
+    everything: bool,
+    config: Path | None,
+    as_json: bool,
+    web: str | None,
 ) -> None:
     """Visit what is due, or NAMES (PLATFORM or PLATFORM/DOCUMENT), one time; exit 6 where some could not be read."""
-    settings = _settings(context, config)
+    if names and everything:
+        raise UsageError("Name documents, or say --all.")
+    settings, asked = _settings(context, config), names if names else ("",) if everything else ()
     if web is None:
-        report = _run(running.visit_once(settings, names))
+        report = _run(running.visit_once(settings, asked))
     else:
         from policywatchd.simulate import visit_once
 
-        report = _run(visit_once(settings, names, web))
+        report = _run(visit_once(settings, asked, web))
     click.echo(json.dumps(report.to_json(), ensure_ascii=False) if as_json else "\n".join(report.lines()))
     if not report.is_whole:
         context.exit(6)
@@ -105,6 +113,43 @@ def reconcile(context: click.Context, config: Path | None, as_json: bool) -> Non
         f"{done.platforms} platforms, {done.documents} documents, {done.pages} pages, {done.segments} segments, "
         f"{done.facts} facts written; {done.archived} archived"
     )
+
+
+@cli.command("import")
+@click.argument("source")
+@click.option("--queue", is_flag=True, help="Put imported changes before the reviewers.")
+@click.option("--dry-run", is_flag=True, help="Read and count, store nothing.")
+@click.option("--progress", "as_lines", is_flag=True, help="Progress as JSON lines on standard error.")
+@_CONFIG
+@_JSON
+@click.pass_context
+def import_(
+    context: click.Context,
+    source: str,
+    queue: bool,
+    dry_run: bool,
+    as_lines: bool,
+    config: Path | None,
+    as_json: bool,
+) -> None:
+    """Import the history of an archive: SOURCE is a git clone or bundle with one document version per commit."""
+
+    def told(done: int, total: int, text: str) -> None:
+        click.echo(json.dumps({"done": done, "total": total, "text": text}, ensure_ascii=False), err=True)
+
+    report = _run(
+        running.import_archive(
+            _settings(context, config),
+            source,
+            queue=queue,
+            dry_run=dry_run,
+            progress=told if as_lines else None,
+        )
+    )
+    if as_json:
+        click.echo(json.dumps(report, ensure_ascii=False))
+    else:
+        click.echo("\n".join(f"{name}: {value}" for name, value in report.items()))
 
 
 def main(arguments: list[str] | None = None) -> None:

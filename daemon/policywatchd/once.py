@@ -69,7 +69,7 @@ class Report:
 
 
 async def once(service: Service, names: Sequence[str]) -> Report:
-    """Visit what is due (no names), or the named platforms and documents whether due or not.
+    """Visit what is due (no names), or the named platforms and documents whether due or not ("" is all).
 
     Raises UsageError for a name that no active document has.
     """
@@ -91,8 +91,8 @@ async def _named(service: Service, names: Sequence[str]) -> list[int]:
     found: dict[int, None] = {}
     for name in names:
         platform, _, document = name.partition("/")
-        due = await collecting.make_due(service.db, platform, document or None)
-        if not due:
+        due = await collecting.make_due(service.db, platform or None, document or None)
+        if not due and name:
             raise UsageError(
                 f'No active document with a page is named "{name}".',
                 remedy="Name PLATFORM or PLATFORM/DOCUMENT as `policywatch documents list` shows them.",

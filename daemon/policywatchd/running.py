@@ -6,8 +6,9 @@ import asyncio
 import importlib.util
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
-from policywatch.db import connect
+from policywatch.db import connect, setup
 from policywatch.db.pool import Database
 from policywatch.settings import Settings
 from policywatchd.collect import loop as collect
@@ -16,7 +17,7 @@ from policywatchd.service import Loop, Network, Service
 from policywatchd.upkeep import loop as upkeep
 from policywatchd.upkeep.reconcile import Reconciled, reconcile
 
-__all__ = ["open_service", "reconcile_once", "run", "visit_once"]
+__all__ = ["import_archive", "open_service", "reconcile_once", "run", "visit_once"]
 
 
 @asynccontextmanager
@@ -24,10 +25,23 @@ async def open_service(
     settings: Settings, *, program: str, network: Network | None = None
 ) -> AsyncIterator[Service]:
     """The daemon's own login and what its rooms share. ServiceAway where the database does not answer."""
-    conninfo = await asyncio.to_thread(connect.daemon, settings)
+    conninfo = await _ready(settings)
     size = max(settings.database.pool_size, 3)
     async with await Database.open(conninfo, max_size=size, application=f"policywatchd {program}") as db:
         yield Service(db, settings, network=network, program=program)
+
+
+async def _ready(settings: Settings) -> str:
+    """The connection string of a database whose schema is this program's.
+
+    The keeper of an embedded server has it made and brought up; anybody else only gets told what is missing.
+    """
+    if settings.database.mode == "embedded" and connect.server(settings).is_keeper():
+        await setup.prepare(settings)
+        return await asyncio.to_thread(connect.daemon, settings)
+    conninfo = await asyncio.to_thread(connect.daemon, settings)
+    await setup.require_current(conninfo)
+    return conninfo
 
 
 def _loops() -> list[Loop]:
@@ -67,3 +81,22 @@ async def reconcile_once(settings: Settings) -> Reconciled:
     """Apply the settings, whether their hash stands there or not."""
     async with open_service(settings, program="reconcile") as service:
         return await reconcile(service.db, settings, force=True)
+
+
+async def import_archive(
+    settings: Settings,
+    source: str,
+    *,
+    queue: bool = False,
+    dry_run: bool = False,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> dict[str, Any]:
+    """Read an archive's history into the database, whose catalogue is brought to the settings first."""
+    from policywatchd.collect.archives import import_source
+
+    async with open_service(settings, program="import") as service:
+        await reconcile(service.db, settings)
+        report = await import_source(
+            settings, service.db, source, queue=queue, dry_run=dry_run, progress=progress
+        )
+    return report.to_json()
