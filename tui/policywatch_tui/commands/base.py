@@ -93,7 +93,9 @@ class Shell:
         """A connection as the person, with a session row that ends with the command."""
         from policywatch.db import acts, connect
         from policywatch.db.pool import Database
+        from policywatch_tui.commands.opening import prepare
 
+        await prepare(self.settings, self.say_step)
         conninfo = await asyncio.to_thread(connect.person, self.settings)
         session = uuid.uuid4()
         async with await Database.open(
@@ -109,6 +111,11 @@ class Shell:
     def say(self, sentence: str) -> None:
         """A sentence for the person: on stdout as text, on stderr beside JSON."""
         click.echo(clean(sentence), err=self.as_json)
+
+    def say_step(self, sentence: str) -> None:
+        """A step of work that takes time: on stderr of a terminal, else nowhere."""
+        if self.on_terminal():
+            click.echo(clean(sentence), err=True)
 
     def emit(self, payload: Mapping[str, object]) -> None:
         """One JSON object on stdout."""

@@ -48,7 +48,7 @@ def _report(shell: Shell, result: dict[str, Any]) -> None:
     for name, value in result.items():
         if not isinstance(value, list | dict):
             click.echo(f"{name.replace('_', ' ')}: {value}")
-    for row in result.get("unread") or result.get("failures") or ():
+    for row in result.get("unread") or ():
         if isinstance(row, dict):
             click.echo(clean("  " + "  ".join(str(v) for v in row.values())))
         else:
@@ -100,12 +100,8 @@ async def check(shell: Shell, document: str | None, everything: bool, seconds: f
             else:
                 click.echo(clean(f"{outcome.sentence} See: policywatch status"))
             return 0 if row["state"] == "done" else 6
-    names = [document] if document else []
-    code, result = (
-        await asyncio.to_thread(run_verb, shell, "once", *names, "--all", "--json", label="visits")
-        if not names
-        else (await asyncio.to_thread(run_verb, shell, "once", *names, "--json", label="visits"))
-    )
+    # The empty name is every active document.
+    code, result = await asyncio.to_thread(run_verb, shell, "once", document or "", "--json", label="visits")
     _report(shell, result)
     return code
 

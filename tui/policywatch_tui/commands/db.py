@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
 
 import click
 
@@ -12,11 +11,6 @@ from policywatch.errors import PolicyWatchError, UsageError
 from policywatch_tui.commands.base import Shell, json_option, with_shell
 
 __all__ = ["db", "migrate"]
-
-
-def teller(shell: Shell) -> Callable[[str], None]:
-    """Where long work says its steps: stderr of a terminal, else nowhere."""
-    return (lambda sentence: click.echo(sentence, err=True)) if shell.on_terminal() else (lambda _: None)
 
 
 @click.group()
@@ -31,7 +25,7 @@ def start(shell: Shell) -> None:
     """Start it, making it on first use; says which PostgreSQL was chosen and why."""
     from policywatch.db import connect
 
-    started = connect.server(shell.settings, say=teller(shell)).start()
+    started = connect.server(shell.settings, say=shell.say_step).start()
     if shell.as_json:
         shell.emit(
             {
@@ -104,7 +98,7 @@ def dsn(shell: Shell, login: str) -> None:
     from policywatch.settings import without_password
 
     made = {"person": connect.person, "daemon": connect.daemon, "owner": connect.owner}[login]
-    text = without_password(made(shell.settings, say=teller(shell)))
+    text = without_password(made(shell.settings, say=shell.say_step))
     if shell.as_json:
         shell.emit({"login": login, "dsn": text})
     else:
@@ -119,7 +113,7 @@ def psql(shell: Shell, login: str, arguments: tuple[str, ...]) -> None:
     """psql in the embedded database; further arguments are psql's."""
     from policywatch.db import connect
 
-    server = connect.server(shell.settings, say=teller(shell))
+    server = connect.server(shell.settings, say=shell.say_step)
     server.start()
     users = {"person": "admin", "daemon": "pw_daemon", "owner": "postgres"}
     argv = [*server.psql(users[login]), *arguments]
@@ -142,7 +136,7 @@ async def up(shell: Shell) -> None:
     """Make the database and bring its schema up; prints the administrator's one-time password once."""
     from policywatch.db import setup
 
-    prepared = await setup.prepare(shell.settings, say=teller(shell))
+    prepared = await setup.prepare(shell.settings, say=shell.say_step)
     migrated, admin = prepared.migrated, prepared.migrated.admin
     password = admin.one_time_password if admin else None
     if shell.as_json:
@@ -185,7 +179,7 @@ async def down(shell: Shell, to: int, yes: bool) -> None:
                 "That is not its name; nothing was done.", remedy="Type it exactly, or use --yes."
             )
     owner = await asyncio.to_thread(connect.owner, shell.settings)
-    done = (await runner.down(owner, to=to, say=teller(shell))).done
+    done = (await runner.down(owner, to=to, say=shell.say_step)).done
     if shell.as_json:
         shell.emit({"version": to, "undone": list(done)})
     else:

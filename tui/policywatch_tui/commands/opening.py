@@ -12,11 +12,10 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import click
 
 from policywatch.errors import PolicyWatchError
 from policywatch_tui.commands.base import Shell
@@ -33,7 +32,7 @@ _PATIENCE = 40.0  # seconds: the daemon finishes open mail connections for up to
 def open_desk(shell: Shell) -> int:
     """Make everything ready, run the desk, and end the daemon that a desk began when the last one leaves."""
     settings = shell.settings
-    keeper = prepare(settings, shell)
+    keeper = asyncio.run(prepare(settings, shell.say_step))
     if keeper and asyncio.run(_beats(settings, everyone=False)) == 0:
         _begin_daemon(shell, settings)
     from policywatch_tui.app import run_desk
@@ -45,19 +44,19 @@ def open_desk(shell: Shell) -> int:
             _end_daemon(settings)
 
 
-def prepare(settings: Settings, shell: Shell) -> bool:
-    """A database that is ready. True for the keeper of an embedded server, who may start a daemon beside it."""
+async def prepare(settings: Settings, say: Callable[[str], None] = lambda _sentence: None) -> bool:
+    """A database that is ready: made and brought up by whoever keeps the embedded server, else only examined.
+
+    True for the keeper, who may start a daemon beside it. Cheap when there is nothing to do.
+    """
     from policywatch.db import connect, setup
 
-    def say(sentence: str) -> None:
-        click.echo(sentence, err=True)
-
     if settings.database.mode == "dsn":
-        asyncio.run(setup.require_current(connect.person(settings)))
+        await setup.require_current(await asyncio.to_thread(connect.person, settings))
         return False
     if not connect.server(settings).is_keeper():
         return False
-    prepared = asyncio.run(setup.prepare(settings, say=say if shell.on_terminal() else lambda _: None))
+    prepared = await setup.prepare(settings, say=say)
     if prepared.migrated.done:
         from policywatch.secrets import master_key
 

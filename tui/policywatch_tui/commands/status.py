@@ -209,10 +209,10 @@ async def init(shell: Shell) -> None:
     from policywatch.db import setup
     from policywatch.secrets import master_key
     from policywatch_tui.commands.child import run_verb
-    from policywatch_tui.commands.db import teller
 
-    prepared = await setup.prepare(shell.settings, say=teller(shell))
-    master_key(shell.settings.database.state_folder, create=bool(prepared.migrated.done))
+    prepared = await setup.prepare(shell.settings, say=shell.say_step)
+    if prepared.migrated.done:
+        master_key(shell.settings.database.state_folder, create=True)
     code, reconciled = await asyncio.to_thread(run_verb, shell, "reconcile", "--json")
     if code:
         sys.exit(code)
