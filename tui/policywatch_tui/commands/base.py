@@ -77,6 +77,7 @@ class Shell:
     config: Path | None = None
     as_json: bool = False
     plain: bool = False
+    command: str = ""
     _settings: Settings | None = field(default=None, repr=False)
 
     @property
@@ -101,7 +102,7 @@ class Shell:
         async with await Database.open(
             conninfo, max_size=2, application="policywatch", session=session
         ) as db:
-            await acts.open_session(db, session, "command", " ".join(sys.argv[1:3])[:80])
+            await acts.open_session(db, session, "command", self.command)
             try:
                 yield db
             finally:
@@ -181,6 +182,7 @@ def with_shell(body: Callable[..., Awaitable[int | None]]) -> Callable[..., None
     def call(*args: Any, **kwargs: Any) -> None:
         ctx = click.get_current_context()
         shell = ctx.ensure_object(Shell)
+        shell.command = ctx.command_path
 
         async def started() -> int | None:
             return await body(shell, *args, **kwargs)
