@@ -38,6 +38,7 @@ class Reader:
         self._child = Child("policywatchd.reading_child:work", memory=_MEMORY, cpu=_JUDGE_SECONDS)
         # One thread that lives as long as the child: the kernel ends a child with the thread that started it.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="reader")
+        self._closed = False
 
     async def extract(self, body: bytes, content_type: str, rule: Mapping[str, Any], base_url: str) -> str:
         """The declared text of a page. Raises ExtractionError, or BoundedError where the parser gave up."""
@@ -54,7 +55,10 @@ class Reader:
         return Judged(Comparison.from_json(found["comparison"]), Analysis.from_json(found["analysis"]))
 
     async def close(self) -> None:
-        """End the child."""
+        """End the child. A second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._thread, self._child.close)
         self._thread.shutdown(wait=False)

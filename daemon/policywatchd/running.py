@@ -92,7 +92,7 @@ async def import_archive(
     progress: Callable[[int, int, str], None] | None = None,
 ) -> dict[str, Any]:
     """Read an archive's history into the database, whose catalogue is brought to the settings first."""
-    from policywatchd.collect.archives import import_source
+    from policywatchd.collect.archives.importing import import_source
 
     async with open_service(settings, program="import") as service:
         await reconcile(service.db, settings)

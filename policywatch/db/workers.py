@@ -11,7 +11,6 @@ from policywatch.db.pool import Database, Tx
 from policywatch.db.queries import load
 
 __all__ = [
-    "add_measure",
     "audit",
     "beat",
     "close_alert",
@@ -20,7 +19,6 @@ __all__ = [
     "expire_approvals",
     "forget",
     "hint",
-    "measures",
     "open_alert",
     "stop_worker",
 ]
@@ -63,16 +61,6 @@ async def expire_approvals(db: Database) -> int:
 async def end_stale_sessions(db: Database, silence: timedelta) -> int:
     """End sessions that have been silent for so long; returns how many."""
     return int(await db.value(_sql.end_stale_sessions, silence=silence))
-
-
-async def measures(db: Database) -> dict[str, float]:
-    """Lengths and ages of everything that waits, by name."""
-    return {row["name"]: float(row["value"]) for row in await db.all(_sql.measures)}
-
-
-async def add_measure(tx: Tx, name: str, value: float, labels: Mapping[str, str]) -> None:
-    """Store one figure at this time."""
-    await tx.run(_sql.add_measure, name=name, value=value, labels=json.dumps(dict(labels)))
 
 
 async def forget(db: Database, keep_measures: timedelta) -> None:

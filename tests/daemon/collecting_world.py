@@ -22,7 +22,7 @@ from policywatchd.once import Report, once
 from policywatchd.service import Network, Service
 from tests.databases import Scratch
 
-__all__ = ["TODAY", "World", "open_world"]
+__all__ = ["TODAY", "World", "open_world", "settings_of"]
 
 TODAY = date(2026, 11, 27)
 Row = dict[str, Any]

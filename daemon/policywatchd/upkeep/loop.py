@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from policywatchd.upkeep.measures import forget_old, store_measures
+from policywatchd.upkeep.measures import forget_old, serve_metrics, store_measures
 from policywatchd.upkeep.requests import serve_waiting
 from policywatchd.upkeep.sessions import end_silent
 
@@ -19,18 +19,19 @@ _LOOK = 5.0
 
 
 async def run(service: Service) -> None:
-    """Serve requests and keep order until the daemon stops."""
+    """Serve requests and figures and keep order until the daemon stops."""
     chores: list[tuple[float, Callable[[Service], Awaitable[object]]]] = [
         (10.0, lambda service: end_silent(service.db)),
         (30.0, store_measures),
         (3600.0, forget_old),
     ]
     done = [float("-inf")] * len(chores)
-    while not service.stopping.is_set():
-        service.progress("upkeep")
-        await serve_waiting(service)
-        for number, (every, chore) in enumerate(chores):
-            if time.monotonic() - done[number] >= every:
-                await chore(service)
-                done[number] = time.monotonic()
-        await service.pause("upkeep", _LOOK)
+    async with serve_metrics(service):
+        while not service.stopping.is_set():
+            service.progress("upkeep")
+            await serve_waiting(service)
+            for number, (every, chore) in enumerate(chores):
+                if time.monotonic() - done[number] >= every:
+                    await chore(service)
+                    done[number] = time.monotonic()
+            await service.pause("upkeep", _LOOK)

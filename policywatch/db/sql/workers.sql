@@ -27,24 +27,6 @@ WITH ended AS (
 )
 SELECT count(*) FROM noted;
 
--- name: measures
--- What is written to system_metrics: ages and lengths of everything that waits.
-SELECT m.name, m.value FROM (
-  SELECT 'queue_undecided' AS name, count(*)::double precision AS value
-    FROM app.change_states WHERE status IN ('queued', 'unconfirmed')
-  UNION ALL SELECT 'queue_oldest_seconds', coalesce(extract(epoch FROM app.pw_now() - min(detected_at)), 0)::double precision
-    FROM app.change_states WHERE status IN ('queued', 'unconfirmed')
-  UNION ALL SELECT 'documents_due', count(*) FROM app.policy_documents WHERE state = 'active' AND due_at <= (SELECT app.pw_now())
-  UNION ALL SELECT 'documents_failing', count(*) FROM app.policy_documents WHERE state = 'active' AND failing_since IS NOT NULL
-  UNION ALL SELECT 'requests_waiting', count(*) FROM app.requests WHERE state IN ('waiting', 'serving')
-  UNION ALL SELECT 'recipients_open', count(*) FROM app.publication_recipients WHERE state IN ('queued', 'deferred', 'claimed', 'sending')
-  UNION ALL SELECT 'alerts_open', count(*) FROM app.alerts WHERE closed_at IS NULL
-) m;
-
--- name: add_measure
--- One figure at one time.
-INSERT INTO app.system_metrics (name, labels, value) VALUES (%(name)s, %(labels)s::jsonb, %(value)s);
-
 -- name: forget_measures
 -- Older than the retention of metrics.
 DELETE FROM app.system_metrics WHERE at < app.pw_now() - %(keep)s::interval;
