@@ -23,6 +23,7 @@ __all__ = ["Schedule"]
 log = logging.getLogger("policywatch.collect")
 
 _LONGEST_IDLE = 5.0  # seconds between two looks when nothing is due
+_GATHER = 0.01  # seconds in which visits that end together are followed by one claim
 _JOB_SECONDS = 900.0  # one document with all its pages; each page has a limit of its own
 _STOP_SECONDS = 30.0
 
@@ -93,6 +94,8 @@ class Schedule:
 
     async def _start(self, only: Sequence[int] | None) -> int:
         """Claim and start as many visits as there are places; returns how many."""
+        if self._polling.running:
+            await asyncio.sleep(_GATHER)
         free = self._polling.free
         if not free:
             return 0

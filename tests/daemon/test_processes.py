@@ -47,7 +47,7 @@ def settings_file(world: World, folder: Path, *, cadence: str = "1 h") -> Path:
                 "metrics": {"enabled": False},
                 "database": {
                     "mode": "dsn",
-                    "dsn": make_conninfo("", **parts),  # type: ignore[arg-type]
+                    "dsn": make_conninfo("", **parts),
                     "daemon_user": user,
                     "state_folder": str(state),
                 },

@@ -75,10 +75,10 @@ class Visitor:
         seen: list[Seen] = []
         try:
             for page in pages:
+                if seen and not await self._renew(claim):
+                    break  # another holds it: the finish below proves and records it
                 seen.append(await self._pages.read(page))
                 self.progressed()
-                if not await collecting.renew_lease(self._db, claim, self._worker, self._lease):
-                    break  # another holds it: the finish below proves and records it
         except HostBusy as busy:
             wait = timedelta(seconds=busy.seconds)
             await collecting.put_back(self._db, claim, self._worker, wait)
@@ -97,6 +97,7 @@ class Visitor:
         if base is not None and is_made_of(base.origin, parts):
             steps: list[Step] = []
         else:
+            await self._renew(claim)
             try:
                 text = compose([(one.page.url, await self._text(one)) for one in seen])
                 steps = await self._judge.steps(claim, base, [one.page for one in seen], parts, text)
@@ -121,6 +122,10 @@ class Visitor:
         for one in unread:
             log.warning("page_unread document=%s url=%s cause=%s", claim.name, one.url, one.cause)
         return Visited(claim, "failed", unread=unread)
+
+    async def _renew(self, claim: Claim) -> bool:
+        """A page is done, and more is to do: hold the document longer. False: it is another's by now."""
+        return await collecting.renew_lease(self._db, claim, self._worker, self._lease)
 
     async def _text(self, seen: Seen) -> str:
         if seen.text is not None:
