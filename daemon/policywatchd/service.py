@@ -204,6 +204,9 @@ class Service:
             except PolicyWatchError as error:
                 log.warning("heartbeat_missed what=%s", error.what)
                 continue
+            except Exception:  # a silent heart would look like a dead daemon
+                log.exception("heartbeat_failed")
+                continue
             now = time.monotonic()
             stalled = [loop.name for loop in self.loops.values() if now - loop.progress > loop.limit]
             if stalled:
