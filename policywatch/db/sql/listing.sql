@@ -41,7 +41,7 @@ ORDER BY id DESC LIMIT 1;
 
 -- name: search
 SELECT platform, document, ts_rank(words, q) AS rank, snapshot_id
-FROM read.document_search, websearch_to_tsquery('simple', %(words)s) q
+FROM read.document_search, websearch_to_tsquery('english', %(words)s) q
 WHERE words @@ q ORDER BY rank DESC, platform, document LIMIT %(limit)s;
 
 -- name: changes
