@@ -19,9 +19,7 @@ __all__ = [
     "change_notes",
     "counts",
     "draft",
-    "draft_evidence",
     "drafts",
-    "page_address",
     "publications",
     "queue_page",
     "queue_rows",
@@ -65,11 +63,6 @@ async def change_notes(db: Database, change_id: int) -> list[Row]:
     return await db.all(_sql.change_notes, change_id=change_id)
 
 
-async def page_address(db: Database, document_id: int) -> str:
-    """The address of a document's first page, empty where it has none."""
-    return await db.value(_sql.page_address, document_id=document_id) or ""
-
-
 async def segments(db: Database) -> list[str]:
     """The keys of the segments as they are defined now."""
     return [row["key"] for row in await db.all(_sql.segments)]
@@ -83,11 +76,6 @@ async def drafts(db: Database) -> list[Row]:
 async def draft(db: Database, draft_id: int) -> Row | None:
     """One draft in its newest wording."""
     return await db.one(_sql.draft, draft_id=draft_id)
-
-
-async def draft_evidence(db: Database, draft_id: int) -> list[Row]:
-    """What it quotes."""
-    return await db.all(_sql.draft_evidence, draft_id=draft_id)
 
 
 async def approvals(db: Database) -> list[Row]:

@@ -16,8 +16,9 @@ from policywatch_tui import terminal
 if TYPE_CHECKING:
     from policywatch.settings import Settings
     from policywatch_tui.desk.source import DeskSource
+    from policywatch_tui.deskapp import DeskApp
 
-__all__ = ["run_desk"]
+__all__ = ["run_app", "run_desk"]
 
 _THEMES = {"ansi": "ansi-dark", "dark": "textual-dark", "light": "textual-light"}
 
@@ -40,11 +41,16 @@ def run_desk(settings: Settings) -> int:
         theme=_THEMES[desk.theme],
         jump=desk.scroll != "line",
     )
+    return run_app(app, mouse=desk.mouse)
+
+
+def run_app(app: DeskApp, *, mouse: bool) -> int:
+    """Run it until it ends, by a key or by TERM or HUP; the terminal is as it was in every case."""
     loop: list[asyncio.AbstractEventLoop] = []
 
     async def run() -> int | None:
         loop.append(asyncio.get_running_loop())
-        return await app.run_async(mouse=desk.mouse)
+        return await app.run_async(mouse=mouse)
 
     with terminal.signals_end(
         lambda code: app.exit(code, return_code=code), lambda: loop[0] if loop else None

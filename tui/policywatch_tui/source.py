@@ -11,10 +11,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
+from policywatch.db import acts, connect, desk
 from policywatch.db.listen import Listener
 from policywatch.db.pool import Database, Outcome
-
-from policywatch.db import acts, connect, desk
 from policywatch.domain.changes import Passage, Severity
 from policywatch.errors import NotAllowed, PolicyWatchError
 from policywatch.guidance.rendering import revise
@@ -42,8 +41,11 @@ log = logging.getLogger("policywatch.desk")
 async def open_source(settings: Settings) -> DatabaseSource:
     """Connect as the person at this desk; raises ServiceAway where there is no server."""
     conninfo = await asyncio.to_thread(connect.person, settings)
-    db = await Database.open(conninfo, max_size=3, application="policywatch desk", timeout=3.0)
-    source = DatabaseSource(db, Listener(conninfo), sender=settings.mail.sender or "")
+    session = uuid4()
+    db = await Database.open(
+        conninfo, max_size=3, application="policywatch desk", timeout=3.0, session=session
+    )
+    source = DatabaseSource(db, Listener(conninfo), session=session, sender=settings.mail.sender or "")
     try:
         await source.begin()
     except BaseException:
@@ -55,9 +57,8 @@ async def open_source(settings: Settings) -> DatabaseSource:
 class DatabaseSource:
     """One person's door to the database; see `policywatch_tui.desk.source.DeskSource`."""
 
-    def __init__(self, db: Database, listener: Listener, *, sender: str = "") -> None:
-        self.db, self.listener, self.sender = db, listener, sender
-        self.session = uuid4()
+    def __init__(self, db: Database, listener: Listener, *, session: UUID, sender: str = "") -> None:
+        self.db, self.listener, self.session, self.sender = db, listener, session, sender
 
     async def begin(self) -> None:
         """Register this desk's session."""
@@ -203,7 +204,7 @@ class DatabaseSource:
         """By the template, with quoted evidence."""
         from policywatch_tui.drafting import open_draft
 
-        return _done(await open_draft(self.db, list(change_ids)))
+        return _done(await open_draft(self.db, list(change_ids), act_id=act_id))
 
     async def revise_draft(self, draft_id: int, version: int, subject: str, body: str, act_id: UUID) -> Done:
         """A new revision, with its HTML."""

@@ -1,4 +1,4 @@
--- What the desk reads, from the views of schema read.
+-- What the desk reads, from the views of schema read. The server's time is that of read.me: people reach no function of app.
 
 -- name: standing
 -- The first line of every screen: an empty queue is healthy only where every active document was read in the last day.
@@ -8,7 +8,7 @@ SELECT m.name AS person, m.role, m.must_change_password, m.server_time, d.docume
        coalesce((SELECT value = 'true'::jsonb FROM read.config WHERE key = 'frozen'), false) AS frozen
 FROM read.me m,
      (SELECT count(*) AS documents,
-             count(*) FILTER (WHERE last_good_at > app.pw_now() - interval '24 hours') AS documents_good,
+             count(*) FILTER (WHERE last_good_at > (SELECT server_time FROM read.me) - interval '24 hours') AS documents_good,
              min(last_good_at) AS oldest_good_at, max(last_change_at) AS last_change_at, min(due_at) AS next_visit_at
       FROM read.documents WHERE state NOT IN ('paused', 'archived')) d;
 
@@ -19,7 +19,7 @@ SELECT undecided, critical, snoozed, oldest FROM read.queue_counts;
 -- By keyset, in the order of the index: the most severe first, then the oldest.
 SELECT change_id, version, platform, document_name, detected_at, severity, machine_severity, rank, summary, words_added,
        words_removed, verdict, decided_by, decided_at, snoozed_until,
-       CASE WHEN claimed_until > app.pw_now() THEN claimed_by END AS taken_by
+       CASE WHEN claimed_until > (SELECT server_time FROM read.me) THEN claimed_by END AS taken_by
 FROM read.recent_unreviewed_changes
 WHERE %(rank)s::smallint IS NULL
    OR (-rank, detected_at, change_id) > (-%(rank)s::smallint, %(at)s::timestamptz, %(after)s::bigint)
@@ -29,24 +29,20 @@ LIMIT %(most)s;
 -- name: queue_rows
 SELECT change_id, version, platform, document_name, detected_at, severity, machine_severity, rank, summary, words_added,
        words_removed, verdict, decided_by, decided_at, snoozed_until, status,
-       CASE WHEN claimed_until > app.pw_now() THEN claimed_by END AS taken_by
+       CASE WHEN claimed_until > (SELECT server_time FROM read.me) THEN claimed_by END AS taken_by
 FROM read.changes WHERE change_id = ANY (%(ids)s::bigint[]);
 
 -- name: change
-SELECT c.change_id, c.version, c.platform, c.platform_name, c.document_name, c.document_id, c.detected_at, c.severity,
-       c.machine_severity, c.rank, c.summary, c.words_added, c.words_removed, c.verdict, c.decided_by, c.decided_at,
-       c.snoozed_until, c.status, c.before_at, c.after_at, c.change_type, c.other_types, c.confidence, c.notify, c.topics,
-       c.sections, c.effective_date, c.objection_deadline, c.evidence, c.engine, p.passages,
-       CASE WHEN c.claimed_until > app.pw_now() THEN c.claimed_by END AS taken_by
+SELECT c.change_id, c.version, c.platform, c.document_name, c.detected_at, c.severity, c.machine_severity, c.summary,
+       c.words_added, c.words_removed, c.verdict, c.decided_by, c.decided_at, c.snoozed_until, c.before_at, c.after_at,
+       c.change_type, c.confidence, c.topics, c.effective_date, c.objection_deadline, c.engine, p.passages,
+       CASE WHEN c.claimed_until > (SELECT server_time FROM read.me) THEN c.claimed_by END AS taken_by
 FROM read.changes c JOIN read.change_passages p ON p.change_id = c.change_id
 WHERE c.change_id = %(change_id)s;
 
 -- name: change_notes
 SELECT at, actor, kind, verdict, severity, note FROM read.change_history
 WHERE change_id = %(change_id)s AND note IS NOT NULL AND note <> '' ORDER BY at;
-
--- name: page_address
-SELECT url FROM read.document_pages WHERE document_id = %(document_id)s AND state = 'active' ORDER BY position LIMIT 1;
 
 -- name: segments
 SELECT key FROM read.segments WHERE current ORDER BY key;
@@ -58,9 +54,6 @@ FROM read.drafts WHERE state <> 'closed' ORDER BY id DESC LIMIT 500;
 -- name: draft
 SELECT id, title, author, state, revision, version, updated_at, subject, body_text, segment, changes, editor, returned_reason
 FROM read.drafts WHERE id = %(draft_id)s;
-
--- name: draft_evidence
-SELECT change_id, passage, side, quote FROM read.draft_evidence WHERE draft_id = %(draft_id)s AND passage >= 0;
 
 -- name: approvals
 -- With who edited the text and which accepted changes it rests on: what an approver must see before a yes.

@@ -79,8 +79,9 @@ def preamble(change: Change, width: int) -> tuple[Line, ...]:
     return tuple(lines)
 
 
-def status(view: DiffView, row: int, offset: int, total: int, width: int) -> Line:
+def status(view: DiffView, row: int, offset: int, total: int) -> Line:
     """Which passage, which line."""
     passage = view.passage_at(row - offset) + 1
-    left = f"passage {passage}/{len(view.starts)}  line {row + 1 if total else 0}/{total}"
-    return justified([(left, Look.DIM)], [("words marked", Look.DIM)], width)
+    count = len(view.starts)
+    left = f"passage {passage:>{len(str(count))}}/{count}  line {row + 1 if total else 0:>{len(str(total))}}/{total}"
+    return ((left, Look.DIM), ("   words that differ are marked", Look.DIM))

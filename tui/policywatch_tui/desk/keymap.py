@@ -57,6 +57,8 @@ ACTIONS: tuple[Action, ...] = (
     _act(
         "verdict.bad_capture", "b", _TRIAGE, "verdict bad_capture: the page was read wrongly", "bad capture"
     ),
+    _go("passage.next", "]", ("change",), "next passage", "passage"),
+    _go("change.next", "J", ("change",), "next change of the queue", "next"),
     _act("undo", "u", _TRIAGE, "undo the last act, as long as nobody else acted since", "undo"),
     _act(
         "draft", "d", _TRIAGE, "draft guidance from the marked changes, or from this one", "draft", "editor"
@@ -68,9 +70,7 @@ ACTIONS: tuple[Action, ...] = (
     _go("open", "enter", ("queue",), "open the change", ""),
     _go("mark", "space", ("queue",), "mark and go down; a verdict then asks for all marked"),
     _go("undecided", "tab", ("queue",), "next undecided row"),
-    _go("passage.next", "]", ("change",), "next passage", "next passage"),
     _go("passage.previous", "[", ("change",), "previous passage"),
-    _go("change.next", "J", ("change",), "next change of the queue", "next"),
     _go("change.previous", "K", ("change",), "previous change of the queue"),
     _go("page.space", "space", ("change", "help"), "page down"),
     _act("approve", "a", ("approvals",), "approve: type the number of recipients", "approve", "approver"),

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta, tzinfo
 from policywatch.domain.changes import Severity
 from policywatch_tui.desk import fmt
 from policywatch_tui.desk.clean import clean
-from policywatch_tui.desk.line import Line, Look, Piece, justified
+from policywatch_tui.desk.line import Line, Look, Piece
 from policywatch_tui.desk.rows import Counts, QueueRow, Standing
 from policywatch_tui.desk.triage import Triage
 
@@ -122,16 +122,18 @@ def _what(triage: Triage, row: QueueRow, now: datetime, zone: tzinfo) -> tuple[s
     return clean(row.summary), False
 
 
-def status(triage: Triage, more: bool, width: int) -> Line:
-    """The line above the hints: order, marks, place."""
-    left: list[Piece] = [("order severity, then age", Look.DIM)]
-    if triage.marks:
-        left.append((f"  marks {len(triage.marks)}", Look.BOLD))
-    if triage.done:
-        left.append((f"  undo {len(triage.done)}", Look.DIM))
+def status(triage: Triage, more: bool) -> Line:
+    """The line above the hints: place, order, marks. What changes with each key stands first."""
     count = len(triage.list)
     place = triage.list.window.cursor + 1 if count else 0
-    return justified(left, [(f"row {place}/{fmt.number(count)}{'+' if more else ''}", Look.DIM)], width)
+    total = fmt.number(count)
+    pieces: list[Piece] = [(f"row {place:>{len(total)}}/{total}{'+' if more else ''}", Look.DIM)]
+    pieces.append(("   order severity, then age", Look.DIM))
+    if triage.marks:
+        pieces.append((f"   marks {len(triage.marks)}", Look.BOLD))
+    if triage.done:
+        pieces.append((f"   undo {len(triage.done)}", Look.DIM))
+    return tuple(pieces)
 
 
 def empty_words(standing: Standing | None, counts: Counts | None) -> tuple[Line, ...]:

@@ -61,6 +61,10 @@ def _gutter(here: bool) -> Piece:
     return ("> " if here else "  ", Look.BOLD)
 
 
+def _subject(subject: str, end: str, width: int) -> str:
+    return fmt.cut(clean(subject), max(0, width - len(end) - 10))
+
+
 # -- Approvals -------------------------------------------------------------------------------------------
 
 
@@ -78,7 +82,9 @@ def approval_line(row: Approval, *, here: bool, width: int, now: datetime) -> Li
     end += f"  {row.approvals_have} of {row.approvals_needed}"
     look = Look.DIM if row.yours else Look.PLAIN
     return justified(
-        [_gutter(here), (fmt.pad(row.label, 7), look), (clean(row.subject), look)], [(end, look)], width
+        [_gutter(here), (fmt.pad(row.label, 7), look), (_subject(row.subject, end, width), look)],
+        [(end, look)],
+        width,
     )
 
 
@@ -134,7 +140,11 @@ def draft_line(row: Draft, *, here: bool, width: int, now: datetime) -> Line:
     end = f" {fmt.pad(clean(row.state), 10)} by {fmt.pad(clean(row.author), 10)}"
     end += fmt.pad_left(fmt.age(row.updated_at, now), 4)
     return justified(
-        [_gutter(here), (fmt.pad(row.label, 7), Look.PLAIN), (clean(row.subject), Look.PLAIN)],
+        [
+            _gutter(here),
+            (fmt.pad(row.label, 7), Look.PLAIN),
+            (_subject(row.subject, end, width), Look.PLAIN),
+        ],
         [(end, Look.DIM)],
         width,
     )

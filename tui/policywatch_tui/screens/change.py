@@ -63,7 +63,7 @@ class ChangeScreen(VerdictScreen):
     def status_line(self, width: int) -> Line:
         """Which passage, which line."""
         window = self.rows.window
-        return changeview.status(self.view, window.cursor, self.before_view, window.count, width)
+        return changeview.status(self.view, window.cursor, self.before_view, window.count)
 
     def draw(self) -> None:
         """Facts and passages, laid out for this width."""

@@ -39,7 +39,7 @@ class QueueScreen(VerdictScreen):
 
     def status_line(self, width: int) -> Line:
         """Order, marks, place."""
-        return queueview.status(self.session.triage, self.session.more, width)
+        return queueview.status(self.session.triage, self.session.more)
 
     def arrived_count(self) -> int:
         """New rows."""

@@ -76,7 +76,8 @@ class SheetScreen(DeskScreen, Generic[R]):
         """List and sheet."""
         listing = self.listing
         self.list.empty = (line(self.EMPTY if self.session.source else "not loaded yet", Look.DIM),)
-        self.list.styles.height = max(1, min(_LIST_LINES, self.size.height // 4))
+        height = max(1, min(_LIST_LINES, self.size.height // 4, max(2, len(listing))))
+        self.list.styles.height = height
         self.list.adopt(listing.window)
         self._draw_sheet()
 

@@ -1,7 +1,7 @@
 """Widgets that draw their own lines: nothing of Textual's layout, markup or scrolling on the way to a row.
 
-A key inside the window repaints two rows, at its edge one page; a line whose text did not change is not
-painted at all.
+Each remembers what it painted where, so that only what differs is sent: a key inside the window repaints two
+rows, at its edge one page; a line whose text did not change costs nothing.
 """
 
 from __future__ import annotations
@@ -12,11 +12,23 @@ from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
 
-from policywatch_tui.desk.line import BLANK, Line
+from policywatch_tui.desk.line import BLANK, Line, cells, text_of
 from policywatch_tui.desk.window import Window
 from policywatch_tui.widgets.looks import strip_of
 
 __all__ = ["FixedLines", "Rows"]
+
+
+def _changed_width(old: Line, new: Line) -> int:
+    """How many cells from the left differ: behind them both lines say the same at the same place."""
+    before, after = cells(text_of(old)), cells(text_of(new))
+    width = max(before, after)
+    if before == after:
+        for one, other in zip(reversed(old), reversed(new), strict=False):
+            if one != other:
+                break
+            width -= cells(one[0])
+    return width
 
 
 class FixedLines(Widget):
@@ -30,10 +42,13 @@ class FixedLines(Widget):
         self.styles.height = count
 
     def say(self, place: int, line: Line) -> None:
-        """What line `place` says from now on."""
-        if self.lines[place] != line:
+        """What line `place` says from now on. Textual cuts a repaint at its right end only, so what moves
+        often (the place in a list) stands at the left and the rest of the line is not sent."""
+        old = self.lines[place]
+        if old != line:
             self.lines[place] = line
-            self.refresh(Region(0, place, max(1, self.size.width), 1))
+            width = max(1, min(self.size.width, _changed_width(old, line)))
+            self.refresh(Region(0, place, width, 1))
 
     def render_line(self, y: int) -> Strip:
         """One line."""
@@ -52,7 +67,7 @@ class Rows(Widget):
         self.window = Window()
         self.cursor = cursor
         self.empty: Sequence[Line] = ()
-        self.painted: dict[int, Line] = {}
+        self.painted: dict[int, tuple[Line, bool]] = {}
         self.moved: Callable[[], None] = lambda: None
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
@@ -71,9 +86,8 @@ class Rows(Widget):
         self.repaint()
 
     def repaint(self) -> None:
-        """Every row again."""
-        self.painted.clear()
-        self.refresh()
+        """Paint what differs from what stands there."""
+        self.touch_changed()
         self.moved()
 
     def go(self, step: Callable[[Window], None]) -> None:
@@ -81,40 +95,37 @@ class Rows(Widget):
         cursor, top = self.window.cursor, self.window.top
         step(self.window)
         if self.window.top != top:
-            self.painted.clear()
-            self.refresh()
+            self.touch_changed()
         elif self.window.cursor != cursor:
-            self._refresh_row(cursor)
-            self._refresh_row(self.window.cursor)
+            self.touch(cursor)
+            self.touch(self.window.cursor)
         else:
             return
         self.moved()
 
     def touch(self, row: int) -> None:
-        """That row says something else now; where it is not on the screen nothing is sent."""
-        if self.window.top <= row < self.window.top + self.size.height:
-            self._refresh_row(row)
+        """That row may say something else now; where it is not on the screen nothing is sent."""
+        self._paint(row - self.window.top)
 
     def touch_changed(self) -> None:
-        """Paint the rows on the screen whose text changed since they were painted."""
-        for row, line in list(self.painted.items()):
-            if row < self.window.count and self.draw(row, self.size.width) != line:
-                self._refresh_row(row)
+        """Any row on the screen may say something else now."""
+        for y in range(self.size.height):
+            self._paint(y)
+
+    def _paint(self, y: int) -> None:
+        if 0 <= y < self.size.height and self.painted.get(y) != self._at(y):
+            self.refresh(Region(0, y, max(1, self.size.width), 1))
+
+    def _at(self, y: int) -> tuple[Line, bool]:
+        """What belongs on line `y` of the widget, and whether the cursor is on it."""
+        if self.window.count == 0:
+            return (self.empty[y] if y < len(self.empty) else BLANK), False
+        row = self.window.top + y
+        if not 0 <= row < self.window.count:
+            return BLANK, False
+        return self.draw(row, self.size.width), self.cursor and row == self.window.cursor
 
     def render_line(self, y: int) -> Strip:
         """The row at line `y` of the window."""
-        width, row = self.size.width, self.window.top + y
-        if self.window.count == 0:
-            return strip_of(self.empty[y] if y < len(self.empty) else BLANK, width)
-        if not 0 <= row < self.window.count:
-            return strip_of(BLANK, width)
-        line = self.draw(row, width)
-        if len(self.painted) > 500:
-            self.painted.clear()
-        self.painted[row] = line
-        return strip_of(line, width, self.cursor and row == self.window.cursor)
-
-    def _refresh_row(self, row: int) -> None:
-        y = row - self.window.top
-        if 0 <= y < self.size.height:
-            self.refresh(Region(0, y, max(1, self.size.width), 1))
+        line, here = self.painted[y] = self._at(y)
+        return strip_of(line, self.size.width, here)
