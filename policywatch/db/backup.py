@@ -2,7 +2,9 @@
 
 `pg_dump` of the running major in the snapshot whose rows the manifest counts. A folder without a manifest is
 no backup. A restore goes into a new database, is compared with the manifest, and sends nothing until two
-people thaw it. Encryption and retention of backups are not here yet.
+people thaw it; it gets its name only when it is whole and frozen, so that no daemon finds it before. The target
+may be another cluster: the group roles are made there first. Not in a backup: login roles of people, the master
+key. Encryption and retention of backups are not here yet.
 """
 
 from __future__ import annotations
@@ -11,21 +13,26 @@ import asyncio
 import hashlib
 import json
 import os
+import re
+import secrets
 import shutil
-from collections.abc import Mapping
+import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg
-from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 
 from policywatch.db import servers
 from policywatch.db.queries import load
 from policywatch.db.refusals import away
+from policywatch.db.statements import compose
+from policywatch.db.steps import roles, shipped
 from policywatch.errors import PolicyWatchError, ServiceAway, UsageError
 
 __all__ = ["DUMP", "MANIFEST", "Manifest", "Restored", "create", "listed", "restore"]
@@ -33,6 +40,12 @@ __all__ = ["DUMP", "MANIFEST", "Manifest", "Restored", "create", "listed", "rest
 DUMP, MANIFEST = "policywatch.dump", "manifest.json"
 
 _sql = load("backup")
+_server = load("server")
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}")
+_RENAMES = 20  # tries, a tenth of a second apart
+
+Connection = psycopg.AsyncConnection[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +76,10 @@ class Restored:
     frozen: bool
 
 
-def program_of(name: str, major: int) -> Path:
-    """`pg_dump` or `pg_restore` of the given major, from the installations of this machine; else any on the path."""
+def program_of(name: str, major: int, programs: Path | None = None) -> Path:
+    """`pg_dump` or `pg_restore` of the given major: of `programs`, of an installation here, else any on the path."""
+    if programs is not None and (programs / name).is_file():
+        return programs / name
     usable, _ = servers.find()
     for installation in usable:
         path = installation.bin / name
@@ -101,8 +116,16 @@ async def _run(program: Path, conninfo: str, *arguments: str) -> None:
         await child.wait()
         raise
     if child.returncode != 0:
-        lines = said.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]
-        raise PolicyWatchError(f"{program.name} failed: {lines[0][:300]}", remedy="Nothing was kept of it.")
+        lines = said.decode("utf-8", "replace").strip().splitlines() or [_ended(child.returncode or 0)]
+        raise PolicyWatchError(
+            f"{program.name} failed: {lines[0].removeprefix(f'{program.name}: ')[:300]}",
+            remedy="Mend the cause and run it again; nothing was kept of it.",
+        )
+
+
+def _ended(code: int) -> str:
+    """How a program that said nothing went: a limit on the size of files ends it by a signal."""
+    return f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}, no reason given"
 
 
 def _hashed(path: Path) -> str:
@@ -119,24 +142,48 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-async def create(conninfo: str, folder: Path, *, program: str) -> tuple[Path, Manifest]:
-    """Back the database up into a new folder below `folder`; its path and manifest.
-
-    `conninfo`: as the owner (it reads everything). Other programs may go on writing. On any failure the
-    half-made folder is removed.
-    """
+@asynccontextmanager
+async def _connected(conninfo: str, *, autocommit: bool = False) -> AsyncIterator[Connection]:
+    """A connection; what PostgreSQL refuses on it is told as a sentence."""
     try:
-        connection = await psycopg.AsyncConnection.connect(conninfo, row_factory=dict_row)
+        connection = await Connection.connect(
+            conninfo,
+            autocommit=autocommit,
+            row_factory=dict_row,
+            connect_timeout=5,
+            application_name="policywatch backup",
+        )
     except psycopg.Error as error:
         raise away(conninfo, error) from error
-    async with connection:
+    try:
+        async with connection:
+            yield connection
+    except psycopg.Error as error:
+        said = error.diag.message_primary or " ".join(str(error).split())
+        raise PolicyWatchError(
+            f"The database refused: {said}.",
+            remedy="Backups and restores run as whoever owns the database (database.owner_dsn).",
+            code=error.sqlstate or "",
+        ) from error
+
+
+async def create(
+    conninfo: str, folder: Path, *, program: str, programs: Path | None = None
+) -> tuple[Path, Manifest]:
+    """Back the database up into a new folder below `folder`; its path and manifest.
+
+    `conninfo`: as the owner (it reads everything). `programs`: where the server's own pg_dump is, else it is
+    looked for. Other programs may go on writing. On any failure the half-made folder is removed.
+    """
+    async with _connected(conninfo) as connection:
         await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
         await connection.set_read_only(True)
         snapshot = await _one(connection, _sql.export_snapshot.text)
         facts = await _one(connection, _sql.facts.text)
         counted = await (await connection.execute(_sql.count_rows.text)).fetchall()
-        name = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        part = folder / f".{name}.part"
+        tool = program_of("pg_dump", connection.info.server_version // 10000, programs)
+        name = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+        part, place = folder / f".{name}.part", folder / name
         try:
             part.mkdir(parents=True, mode=0o700)
         except OSError as error:
@@ -145,20 +192,22 @@ async def create(conninfo: str, folder: Path, *, program: str) -> tuple[Path, Ma
                 remedy="Set backup.folder to a writable folder.",
             ) from error
         try:
-            tool = program_of("pg_dump", int(facts["server_version"].split(".")[0]))
-            await _run(
-                tool,
-                conninfo,
+            dump = (
                 "--format=custom",
                 f"--snapshot={snapshot['snapshot']}",
                 f"--file={part / DUMP}",
             )
+            await _run(tool, conninfo, *dump)
             manifest = await asyncio.to_thread(_finish, part, facts, counted, program)
-            place = folder / name
             part.rename(place)
             _sync(folder)
-        except BaseException:
+        except BaseException as error:
             shutil.rmtree(part, ignore_errors=True)
+            if isinstance(error, OSError):
+                raise PolicyWatchError(
+                    f"The backup cannot be written to {folder}: {error.strerror}.",
+                    remedy="Make room there and run it again; nothing was kept of it, older backups are as they were.",
+                ) from error
             raise
     return place, manifest
 
@@ -192,8 +241,8 @@ def _finish(part: Path, facts: Mapping[str, Any], counted: list[dict[str, Any]],
     return manifest
 
 
-async def _one(connection: psycopg.AsyncConnection[dict[str, Any]], text: Any) -> dict[str, Any]:
-    row = await (await connection.execute(text)).fetchone()
+async def _one(connection: Connection, text: Any, **params: Any) -> dict[str, Any]:
+    row = await (await connection.execute(text, params or None)).fetchone()
     assert row is not None
     return row
 
@@ -220,12 +269,17 @@ def listed(folder: Path) -> list[tuple[Path, Manifest | None]]:
     return found
 
 
-async def restore(conninfo: str, place: Path, database: str) -> Restored:
+async def restore(conninfo: str, place: Path, database: str, *, programs: Path | None = None) -> Restored:
     """Restore a backup into a new database of the server; it wakes frozen.
 
     `conninfo`: as the owner, naming any database of the server. Refuses a database that exists, a dump whose
-    hash is not the manifest's, a TimescaleDB dump without the extension; removes the new database on failure.
+    hash is not the manifest's, a TimescaleDB dump without the extension; on failure nothing is left of it.
     """
+    if not _NAME.fullmatch(database):
+        raise UsageError(
+            f'"{database}" cannot be the name of a database here.',
+            remedy="Letters, digits, _ and -, at most 63, beginning with a letter.",
+        )
     manifest = read_manifest(place)
     dump = place / DUMP
     if not dump.is_file() or await asyncio.to_thread(_hashed, dump) != manifest.sha256:
@@ -233,33 +287,48 @@ async def restore(conninfo: str, place: Path, database: str) -> Restored:
             f"The dump in {place} is not the one its manifest names.",
             remedy="Use another backup; keep this one to look at.",
         )
-    admin = make_conninfo(conninfo, dbname="postgres")
-    target = make_conninfo(conninfo, dbname=database)
-    try:
-        connection = await psycopg.AsyncConnection.connect(admin, autocommit=True, row_factory=dict_row)
-    except psycopg.Error as error:
-        raise away(admin, error) from error
-    async with connection:
-        major = connection.info.server_version // 10000
+    async with _connected(make_conninfo(conninfo, dbname="postgres"), autocommit=True) as server:
+        await _refuse_target(server, manifest, database)
+        fresh = f"pw_restoring_{secrets.token_hex(4)}"
+        tool = program_of("pg_restore", server.info.server_version // 10000, programs)
         try:
-            await connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
-        except psycopg.errors.DuplicateDatabase as error:
-            raise UsageError(
-                f"The database {database} exists; a restore never writes into one.", remedy="Name a new one."
-            ) from error
-        try:
-            await _run(program_of("pg_restore", major), target, "--exit-on-error", str(dump))
-            return await _woken(target, manifest, place, database)
+            await server.execute(compose(_server.create_database, names={"name": fresh}))
+            restored = await _filled(make_conninfo(conninfo, dbname=fresh), tool, manifest, place, database)
+            await _named(server, fresh, database)
         except BaseException:
-            await connection.execute(
-                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database))
-            )
+            with suppress(psycopg.Error):  # the cause is told, not that the server is gone too
+                await server.execute(compose(_server.drop_database, names={"name": fresh}))
             raise
+    return restored
 
 
-async def _woken(target: str, manifest: Manifest, place: Path, database: str) -> Restored:
-    """Compare with the manifest, set the database's rights anew, freeze it."""
-    async with await psycopg.AsyncConnection.connect(target, row_factory=dict_row) as connection:
+async def _refuse_target(server: Connection, manifest: Manifest, database: str) -> None:
+    if (await _one(server, _server.database_there.text, name=database))["there"]:
+        raise UsageError(
+            f"The database {database} exists; a restore never writes into one.", remedy="Name a new one."
+        )
+    version = manifest.timescaledb
+    if version and not (await _one(server, _sql.timescale_offered.text, version=version))["offered"]:
+        raise PolicyWatchError(
+            f"The backup was made with TimescaleDB {version}, which this server does not offer.",
+            remedy=f"Install TimescaleDB {version} on it, or restore on a server that has it.",
+        )
+
+
+async def _filled(target: str, tool: Path, manifest: Manifest, place: Path, database: str) -> Restored:
+    """Roles, rows, comparison with the manifest, the database's rights anew, the frost."""
+    async with _connected(target, autocommit=True) as connection:
+        if manifest.timescaledb:
+            wanted = {"version": manifest.timescaledb}
+            await connection.execute(compose(_sql.timescale_make, names={}, literals=wanted))
+            await connection.execute(_sql.timescale_before.text)
+        async with connection.transaction():
+            await connection.execute(_sql.quiet.text)
+            await connection.execute(roles(shipped()).encode())
+    await _run(tool, target, "--exit-on-error", str(place / DUMP))
+    async with _connected(target) as connection:
+        if manifest.timescaledb:
+            await connection.execute(_sql.timescale_after.text)
         counted = await (await connection.execute(_sql.count_rows.text)).fetchall()
         rows = {r["relation"]: r["rows"] for r in counted}
         if rows != dict(manifest.rows):
@@ -269,11 +338,19 @@ async def _woken(target: str, manifest: Manifest, place: Path, database: str) ->
                 remedy="Use another backup.",
             )
         await connection.execute(_sql.secure_database.text)
-        woken = await (
-            await connection.execute(
-                _sql.wake_frozen.text, {"reason": f"restored from the backup of {manifest.made_at}"}
-            )
-        ).fetchone()
-    return Restored(
-        database, len(rows), sum(rows.values()), int(woken["uncertain"]) if woken else 0, frozen=True
-    )
+        reason = f"restored from the backup of {manifest.made_at}"
+        woken = await _one(connection, _sql.wake_frozen.text, reason=reason)
+    return Restored(database, len(rows), sum(rows.values()), int(woken["uncertain"]), frozen=True)
+
+
+async def _named(server: Connection, fresh: str, database: str) -> None:
+    """Give it its name at last. Somebody who looks into every database may still be connected."""
+    for attempt in range(_RENAMES):
+        await server.execute(_server.end_connections.text, {"name": fresh})
+        try:
+            await server.execute(compose(_server.rename_database, names={"old": fresh, "new": database}))
+            return
+        except psycopg.errors.ObjectInUse:
+            if attempt == _RENAMES - 1:
+                raise
+            await asyncio.sleep(0.1)

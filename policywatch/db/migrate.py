@@ -19,11 +19,11 @@ import psycopg
 from psycopg import errors
 from psycopg.rows import dict_row
 
-import policywatch
+from policywatch import __version__
 from policywatch.db.logins import AdminLogin, ensure_admin
 from policywatch.db.queries import Query, load
 from policywatch.db.refusals import away
-from policywatch.db.steps import ApiFile, Step, api_files, shipped, steps
+from policywatch.db.steps import ApiFile, Step, api_files, roles, shipped, steps
 from policywatch.errors import PolicyWatchError, ServiceAway
 
 __all__ = ["Migrated", "Schema", "StepState", "down", "status", "up", "verify"]
@@ -83,11 +83,13 @@ async def up(
     peer: bool = False,
     patience: float = 60.0,
     say: Callable[[str], None] = lambda _sentence: None,
+    installing: Callable[[], object] = lambda: None,
 ) -> Migrated:
     """Apply what is missing, then the api files if any changed, then make the administrator's login.
 
     `timescale` is auto, require or off; `peer` is for the embedded server; `patience` is how many seconds to wait
-    for another runner; `say` gets one sentence per file.
+    for another runner; `say` gets one sentence per file. `installing` is called in the transaction of the first
+    migration, before its commit: what it makes is there wherever the schema is.
     """
     folder = folder or shipped()
     known, api = steps(folder), api_files(folder)
@@ -98,7 +100,7 @@ async def up(
         done = list[str]()
         for step in known[len(recorded.rows) :]:
             say(f"Applying {step.title} ...")
-            await _apply(connection, step, wishes)
+            await _apply(connection, step, wishes, roles(folder), installing)
             done.append(step.title)
         applied_api = bool(api) and (bool(done) or recorded.api != {f.name: f.sha256 for f in api})
         if applied_api:
@@ -252,13 +254,10 @@ def _refuse_if_wrong(recorded: _Recorded, known: tuple[Step, ...]) -> None:
 # Steps --------------------------------------------------------------------------------------------
 
 
-async def _apply(connection: Connection, step: Step, wishes: dict[str, str]) -> None:
-    row = {
-        "version": step.version,
-        "name": step.name,
-        "sha256": step.sha256,
-        "app_version": policywatch.__version__,
-    }
+async def _apply(
+    connection: Connection, step: Step, wishes: dict[str, str], groups: str, installing: Callable[[], object]
+) -> None:
+    row = {"version": step.version, "name": step.name, "sha256": step.sha256, "app_version": __version__}
     if not step.transactional:
         await connection.execute(_sql.record.text, row | {"finished": False})
         with _told(step.title, step.up, "stopped half-way"):
@@ -271,9 +270,13 @@ async def _apply(connection: Connection, step: Step, wishes: dict[str, str]) -> 
             await connection.execute(_sql.wishes.text, wishes)
             if step.version == 1:
                 await connection.execute(_sql.bootstrap.text)
+            with _told("roles", groups, "failed and was rolled back"):
+                await connection.execute(groups)
             with _told(step.title, step.up, "failed and was rolled back"):
                 await connection.execute(step.up)
             await connection.execute(_sql.record.text, row | {"finished": True})
+            if step.version == 1:
+                installing()
 
     await _steady(once)
 

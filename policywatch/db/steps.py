@@ -1,4 +1,4 @@
-"""The files of `migrations/`: numbered steps with their way back, and the views and acts of `api/`.
+"""The files of `migrations/`: numbered steps with their way back, the group roles, the views and acts of `api/`.
 
 Reading only; the runner is `migrate`. Files are found by `importlib.resources`, so that they are the same ones
 from a checkout and from an installed wheel.
@@ -14,7 +14,7 @@ from importlib.resources.abc import Traversable
 
 from policywatch.errors import PolicyWatchError
 
-__all__ = ["ApiFile", "Step", "api_files", "shipped", "steps"]
+__all__ = ["ApiFile", "Step", "api_files", "roles", "shipped", "steps"]
 
 _NUMBERED = re.compile(r"^(?P<number>\d{3})_(?P<name>[a-z0-9_]+)\.sql$")
 _ALONE = "-- no-transaction"
@@ -83,6 +83,12 @@ def steps(folder: Traversable) -> tuple[Step, ...]:
             remedy="They count from 001 without gaps; this installation is incomplete.",
         )
     return ordered
+
+
+def roles(folder: Traversable) -> str:
+    """The statements of `roles.sql`, which make the cluster's group roles; empty where there is no such file."""
+    path = folder / "roles.sql"
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 def api_files(folder: Traversable) -> tuple[ApiFile, ...]:

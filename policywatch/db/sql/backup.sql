@@ -23,3 +23,23 @@ SELECT app.wake_frozen(%(reason)s) AS uncertain;
 
 -- name: secure_database
 SELECT app.secure_database();
+
+-- name: timescale_offered
+-- Whether the server can make the extension in the version of the dump.
+SELECT EXISTS (SELECT FROM pg_catalog.pg_available_extension_versions
+               WHERE name = 'timescaledb' AND version = %(version)s) AS offered;
+
+-- name: timescale_make
+-- {version}: the same as in the dump; a newer one would not find its catalogue.
+CREATE EXTENSION timescaledb VERSION {version};
+
+-- name: timescale_before
+-- Its triggers and background jobs rest while a dump comes in.
+DO $$ BEGIN PERFORM timescaledb_pre_restore(); END $$;
+
+-- name: timescale_after
+DO $$ BEGIN PERFORM timescaledb_post_restore(); END $$;
+
+-- name: quiet
+-- Roles that are there already, and memberships, are told as notices.
+SELECT pg_catalog.set_config('client_min_messages', 'warning', true) AS quiet;

@@ -7,3 +7,15 @@ SELECT EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = %(name)s) AS t
 -- name: create_database
 -- {name}: template0, so that nothing of the server's template comes along and the encoding is ours to choose.
 CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8';
+
+-- name: drop_database
+-- {name}: with whoever is still connected; only ever one that this program began itself.
+DROP DATABASE IF EXISTS {name} WITH (FORCE);
+
+-- name: rename_database
+-- {old}, {new}: a restored database gets its name when it is whole and frozen.
+ALTER DATABASE {old} RENAME TO {new};
+
+-- name: end_connections
+-- Background workers of an extension look into every database, and a rename needs it empty.
+SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE datname = %(name)s;

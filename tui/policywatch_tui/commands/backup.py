@@ -14,6 +14,14 @@ from policywatch_tui.commands.base import Shell, json_option, with_shell
 __all__ = ["backup"]
 
 
+def _programs(shell: Shell) -> Path | None:
+    """Where the embedded server's own pg_dump and pg_restore are; None on an administrator's server."""
+    from policywatch.db import connect
+
+    embedded = shell.settings.database.mode == "embedded"
+    return connect.server(shell.settings).programs() if embedded else None
+
+
 @click.group()
 def backup() -> None:
     """Backups of the database, and restores that wake frozen."""
@@ -28,7 +36,10 @@ async def create(shell: Shell) -> None:
 
     conninfo = await asyncio.to_thread(connect.owner, shell.settings)
     place, manifest = await backups.create(
-        conninfo, shell.settings.backup.folder, program=f"policywatch {policywatch.__version__}"
+        conninfo,
+        shell.settings.backup.folder,
+        program=f"policywatch {policywatch.__version__}",
+        programs=_programs(shell),
     )
     if shell.as_json:
         shell.emit({"backup": str(place), **asdict(manifest)})
@@ -72,7 +83,7 @@ async def restore(shell: Shell, place: Path, database: str) -> None:
     if not place.is_absolute() and not place.exists():
         place = shell.settings.backup.folder / place
     conninfo = await asyncio.to_thread(connect.owner, shell.settings)
-    restored = await backups.restore(conninfo, place, database)
+    restored = await backups.restore(conninfo, place, database, programs=_programs(shell))
     if shell.as_json:
         shell.emit(asdict(restored))
     else:
