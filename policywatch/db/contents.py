@@ -26,6 +26,7 @@ __all__ = [
     "as_text",
     "fetch",
     "fetch_text",
+    "sha256_of",
     "store",
     "store_many",
 ]
@@ -58,6 +59,11 @@ def as_text(body: bytes) -> str:
     return body.decode("utf-8", "replace").replace("\x00", "\ufffd")
 
 
+def sha256_of(body: bytes) -> bytes:
+    """The hash that a body is stored under."""
+    return hashlib.sha256(body).digest()
+
+
 async def store(tx: Tx, body: bytes, *, base: bytes | None = None) -> bytes:
     """Store `body` unless it is there; returns its SHA-256.
 
@@ -70,7 +76,7 @@ async def store(tx: Tx, body: bytes, *, base: bytes | None = None) -> bytes:
 
 async def store_many(tx: Tx, bodies: Sequence[Unstored]) -> list[bytes]:
     """Store many bodies with two statements; returns their hashes in order. A base may be of the same batch."""
-    hashes = [hashlib.sha256(one.body).digest() for one in bodies]
+    hashes = [sha256_of(one.body) for one in bodies]
     wanted = set(hashes) | {one.base for one in bodies if one.base is not None}
     depths = {row["sha256"]: row["depth"] for row in await tx.all(_sql.known, hashes=sorted(wanted))}
     fresh: dict[bytes, codec.Packed] = {}
@@ -142,7 +148,7 @@ def _unpacked(row: Mapping[str, Any], base: bytes | None) -> bytes:
         body = codec.unpack(row["codec"], bytes(row["payload"]), row["raw_len"], base)
     except codec.Damaged as fault:
         raise _damaged(sha256, str(fault)) from fault
-    if hashlib.sha256(body).digest() != sha256:
+    if sha256_of(body) != sha256:
         raise _damaged(sha256, "its bytes have another hash")
     return body
 

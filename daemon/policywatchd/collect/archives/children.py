@@ -1,0 +1,76 @@
+"""Two processes that judge versions ahead of the writing, batch by batch, and never further than a few batches."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+from collections import deque
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+from policywatch.errors import PolicyWatchError
+from policywatchd.collect.archives.judging import Judged, Question, judge, start
+from policywatchd.collect.archives.plan import Planned
+
+__all__ = ["judged_batches"]
+
+_CHILDREN = 2
+_AHEAD = 3  # batches judged while one is written: bounds what is held in memory
+
+
+async def judged_batches(
+    folder: Path, batches: Iterable[Sequence[Planned]]
+) -> AsyncGenerator[tuple[Sequence[Planned], list[Judged]], None]:
+    """Each batch with an answer per version, in order. The children end with the iteration."""
+    # spawn: a fork would copy the locks of the threads that hold the database's connections
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(_CHILDREN, mp_context=context, initializer=start, initargs=(str(folder),))
+    waiting: deque[tuple[Sequence[Planned], asyncio.Task[list[Judged]]]] = deque()
+    try:
+        for batch in batches:
+            waiting.append((batch, asyncio.create_task(_asked(pool, batch))))
+            if len(waiting) > _AHEAD:
+                first, answer = waiting.popleft()
+                yield first, await answer
+        while waiting:
+            first, answer = waiting.popleft()
+            yield first, await answer
+    except BrokenProcessPool as error:
+        raise PolicyWatchError(
+            "A process that compares the texts ended before its answer (out of memory, or killed).",
+            remedy="Run the import again: it goes on from what is stored.",
+        ) from error
+    finally:
+        for _, answer in waiting:
+            answer.cancel()
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+async def _asked(pool: ProcessPoolExecutor, batch: Sequence[Planned]) -> list[Judged]:
+    """The answers for a batch; versions of one document go to one child, where each text is read once."""
+    loop = asyncio.get_running_loop()
+    runs: dict[str, list[int]] = {}
+    for place, one in enumerate(batch):
+        runs.setdefault(one.version.path, []).append(place)
+    answers = await asyncio.gather(
+        *(
+            loop.run_in_executor(pool, judge, [_question(batch[place]) for place in places])
+            for places in runs.values()
+        )
+    )
+    ordered: dict[int, Judged] = {}
+    for places, answer in zip(runs.values(), answers, strict=True):
+        ordered.update(zip(places, answer, strict=True))
+    return [ordered[place] for place in range(len(batch))]
+
+
+def _question(one: Planned) -> Question:
+    return Question(
+        blob=one.version.blob,
+        before=one.compared_with,
+        at=one.version.at.date(),
+        document=one.target.name,
+        platform=one.target.platform.name,
+    )
