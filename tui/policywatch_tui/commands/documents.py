@@ -78,7 +78,7 @@ async def show(shell: Shell, document: str, at: str | None) -> None:
                 f"There is no snapshot of {document} from then.",
                 remedy=f"See: policywatch documents history {document}",
             )
-        text = await contents.fetch_text(db, bytes(snapshot["text_sha256"]))
+        text = await contents.fetch_text(db, bytes(snapshot["text_sha256"]), person=True)
         pages = await listing.pages(db, row["id"])
     if shell.as_json:
         shell.emit({**row, "snapshot": snapshot, "pages": pages, "text": text})
