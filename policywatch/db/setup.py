@@ -42,7 +42,8 @@ class Prepared:
 async def prepare(settings: Settings, *, say: Callable[[str], None] = lambda _sentence: None) -> Prepared:
     """Start the embedded server (or reach the administrator's), make the database, bring the schema up.
 
-    Safe to repeat. `migrated.admin.one_time_password` is there exactly once: print it and keep it nowhere.
+    A first installation gets its master key too; later a missing one is never made anew, since what it sealed
+    could not be read by another. Safe to repeat. `migrated.admin.one_time_password` is there exactly once: print it and keep it nowhere.
     """
     started = None
     if settings.database.mode == "embedded":
@@ -50,9 +51,21 @@ async def prepare(settings: Settings, *, say: Callable[[str], None] = lambda _se
     owner = await asyncio.to_thread(connect.owner, settings)
     made = await ensure_database(owner)
     migrated = await migrate.up(
-        owner, timescale=settings.database.timescale, peer=settings.database.mode == "embedded", say=say
+        owner,
+        timescale=settings.database.timescale,
+        peer=settings.database.mode == "embedded",
+        say=say,
+        installing=lambda: _key(settings),
     )
     return Prepared(owner, started, made, migrated)
+
+
+def _key(settings: Settings) -> None:
+    from policywatch.secrets import (
+        master_key,
+    )  # late: it brings cryptography, and most programs need none here
+
+    master_key(settings.database.state_folder, create=True)
 
 
 async def ensure_database(conninfo: str) -> bool:

@@ -16,6 +16,7 @@ from uuid import uuid4
 import psycopg
 from psycopg.rows import dict_row
 
+from policywatch import secrets
 from policywatch.db.pool import Database
 from policywatch.guidance.rendering import revise
 from policywatch.settings import Settings
@@ -62,6 +63,7 @@ class World:
     folder: Path
     port: int = 25
     mail: dict[str, Any] = field(default_factory=dict)
+    keyed: bool = True
 
     # -- what stands around it --
 
@@ -75,6 +77,8 @@ class World:
         mail = {"host": "127.0.0.1", "port": self.port, "sender": "desk@policywatch.test", **self.mail}
         state = self.folder / "state"
         state.mkdir(mode=0o700, exist_ok=True)
+        if self.keyed:
+            secrets.master_key(state, create=True, env={})  # as an installation has one
         return Settings.model_validate(
             {"database": {"state_folder": str(state)}, "members": {"file": str(self.members)}, "mail": mail}
         )

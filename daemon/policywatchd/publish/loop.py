@@ -14,7 +14,7 @@ from typing import Protocol
 from policywatch import secrets
 from policywatch.db import publishing, workers
 from policywatch.db.pool import Database
-from policywatch.errors import ServiceAway
+from policywatch.errors import ServiceAway, SettingsError
 from policywatch.settings import Settings
 from policywatchd.publish import audience
 from policywatchd.publish.journal import Journal
@@ -60,9 +60,11 @@ class Service(Protocol):
 
 
 async def run(service: Service) -> None:
-    """Publish until the daemon stops. SettingsError if the master key or the relay's password is missing."""
+    """Publish until the daemon stops; without the master key only say so. SettingsError: no relay's password."""
     settings = service.settings
-    keys = Keys.of(secrets.master_key(settings.database.state_folder, create=True))
+    keys = await _keys(service)
+    if keys is None:
+        return
     relay = Relay.of(settings)
     journal = await _recover_first(service)
     if journal is None:
@@ -82,11 +84,36 @@ async def run(service: Service) -> None:
         group.create_task(_look(service, keys, sending))
 
 
+async def _keys(service: Service) -> Keys | None:
+    """The keys, once the master key is there; None at the stop. A daemon never makes one.
+
+    A new key could not read the addresses that the old one sealed, and would count its recipients as new ones.
+    """
+    said = ""
+    while not service.stopping.is_set():
+        service.progress("publish")
+        service.wake("publish").clear()
+        with contextlib.suppress(ServiceAway):
+            try:
+                keys = Keys.of(secrets.master_key(service.settings.database.state_folder))
+                await workers.close_alert(service.db, "master_key", "publish")
+                return keys
+            except SettingsError as fault:
+                if said != fault.what:
+                    log.error("publishing_waits reason=%r remedy=%r", fault.what, fault.remedy)
+                    sentence = f"Nothing is counted, released or mailed: {fault.what}. {fault.remedy}"
+                    await workers.open_alert(service.db, "master_key", "publish", sentence, level="critical")
+                    said = fault.what
+        await _rest(service, LOOK_SECONDS)
+    return None
+
+
 async def _recover_first(service: Service) -> Journal | None:
     """Before anything is marked: what an earlier process of ours, or a dead one, left; then a journal of our own."""
     folder = journals(service.settings)
     while not service.stopping.is_set():
         service.progress("publish")
+        service.wake("publish").clear()
         try:
             await recover(service.db, service.worker_id, folder, starting=True)
             install = str(await workers.config_value(service.db, "install_id"))

@@ -56,11 +56,7 @@ async def prepare(settings: Settings, say: Callable[[str], None] = lambda _sente
         return False
     if not connect.server(settings).is_keeper():
         return False
-    prepared = await setup.prepare(settings, say=say)
-    if prepared.migrated.done:
-        from policywatch.secrets import master_key
-
-        master_key(settings.database.state_folder, create=True)
+    await setup.prepare(settings, say=say)
     return True
 
 

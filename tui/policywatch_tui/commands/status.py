@@ -207,12 +207,9 @@ async def doctor(shell: Shell) -> int:
 async def init(shell: Shell) -> None:
     """First installation: database, schema, key, catalogue. Safe to repeat."""
     from policywatch.db import setup
-    from policywatch.secrets import master_key
     from policywatch_tui.commands.child import run_verb
 
     prepared = await setup.prepare(shell.settings, say=shell.say_step)
-    if prepared.migrated.done:
-        master_key(shell.settings.database.state_folder, create=True)
     code, reconciled = await asyncio.to_thread(run_verb, shell, "reconcile", "--json")
     if code:
         sys.exit(code)
