@@ -26,6 +26,7 @@ HELP: Mapping[str, str] = {
     "policywatch_query_calls_total": "Calls of a named query.",
     "policywatch_query_max_seconds": "Longest call of a named query.",
     "policywatch_pool": "Connections of the pool, by kind.",
+    "policywatch_loop_idle_seconds": "How long ago a supervised loop made progress.",
     "policywatch_loop_restarts_total": "Restarts of a supervised loop.",
     "policywatch_visits_total": "Visits by outcome.",
     "policywatch_up": "1 while the database answers.",

@@ -119,21 +119,3 @@ async def test_systemd_hears_readiness_and_the_stop_and_no_watchdog_while_a_loop
         await asyncio.wait_for(running, 20)
 
     assert heard[:2] == [b"READY=1", b"WATCHDOG=1"]
-
-
-async def test_figures_are_served_on_loopback(world: World) -> None:
-    from policywatchd.upkeep.measures import serve_metrics
-
-    settings = world.settings.model_copy(
-        update={"metrics": world.settings.metrics.model_copy(update={"listen": "127.0.0.1:0"})}
-    )
-    service = await world.service(settings)
-    async with serve_metrics(service) as port:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        answer = (await asyncio.wait_for(reader.read(), 10)).decode()
-        writer.close()
-
-    assert answer.startswith("HTTP/1.1 200 OK")
-    assert "policywatch_up 1.0" in answer
-    assert 'policywatch_table_bytes{table="' in answer

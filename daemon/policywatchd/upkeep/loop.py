@@ -6,7 +6,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from policywatchd.upkeep.measures import forget_old, serve_metrics, store_measures
+from policywatchd.upkeep.exposition import serve_metrics
+from policywatchd.upkeep.measures import forget_old, store_measures
 from policywatchd.upkeep.requests import serve_waiting
 from policywatchd.upkeep.sessions import end_silent
 

@@ -1,23 +1,21 @@
-"""Figures of the system: into `system_metrics` for a look back, and as an exposition for Prometheus on loopback."""
+"""Figures of the system: what is measured, and what of it goes into `system_metrics` for a look back.
+
+How Prometheus reads them is the business of `exposition`.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import time
 from typing import TYPE_CHECKING
 
 from policywatch.db import metrics, workers
 from policywatch.errors import PolicyWatchError
-from policywatch.metrics import Sample, exposition
+from policywatch.metrics import Sample
 
 if TYPE_CHECKING:
     from policywatchd.service import Service
 
-__all__ = ["forget_old", "serve_metrics", "store_measures"]
-
-log = logging.getLogger("policywatch.upkeep")
+__all__ = ["forget_old", "samples_now", "store_measures"]
 
 _STORED = (
     "policywatch_queue_",
@@ -26,23 +24,31 @@ _STORED = (
     "policywatch_loop_",
     "policywatch_visits_",
 )
-_ANSWER_WITHIN = 10.0
-_MAX_HEAD = 8 * 1024
 
 
 def _of_service(service: Service) -> list[Sample]:
-    """What this daemon counted."""
-    samples = [
-        Sample("policywatch_loop_restarts_total", float(count), {"loop": name.removeprefix("loop_failures_")})
-        for name, count in service.counters.items()
-        if name.startswith("loop_failures_")
-    ]
+    """What this daemon counted, and how long ago each of its loops made progress."""
+    samples, now = [], time.monotonic()
+    for name, loop in service.loops.items():
+        idle = max(0.0, now - loop.progress)
+        samples.append(Sample("policywatch_loop_idle_seconds", idle, {"loop": name}))
+        failures = float(service.counters.get(f"loop_failures_{name}", 0))
+        samples.append(Sample("policywatch_loop_restarts_total", failures, {"loop": name}))
     samples += [
         Sample("policywatch_visits_total", float(count), {"outcome": name.removeprefix("visits_")})
         for name, count in service.counters.items()
         if name.startswith("visits_")
     ]
     return samples
+
+
+async def samples_now(service: Service) -> list[Sample]:
+    """Everything that can be measured now; without the database `policywatch_up` is 0 and the rest is our own."""
+    try:
+        measured = await metrics.measure(service.db)
+    except PolicyWatchError:
+        measured = [Sample("policywatch_up", 0.0)]
+    return [*measured, *metrics.own_samples(service.db), *_of_service(service)]
 
 
 async def store_measures(service: Service) -> None:
@@ -54,54 +60,3 @@ async def store_measures(service: Service) -> None:
 async def forget_old(service: Service) -> None:
     """Drop figures beyond their retention."""
     await workers.forget(service.db, service.settings.retention.metrics)
-
-
-@asynccontextmanager
-async def serve_metrics(service: Service) -> AsyncIterator[int]:
-    """Answer GET /metrics on the settings' loopback address; yields the port (0: switched off, or it is taken)."""
-    wanted = service.settings.metrics
-    host, _, port = wanted.listen.rpartition(":")
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            async with asyncio.timeout(_ANSWER_WITHIN):
-                await _exchange(service, reader, writer)
-        except (TimeoutError, ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            log.debug("metrics_asker_lost")
-        finally:
-            writer.close()
-
-    server = None
-    if wanted.enabled:
-        try:
-            server = await asyncio.start_server(answer, host.strip("[]"), int(port), limit=_MAX_HEAD)
-        except OSError as error:
-            log.warning("metrics_not_served listen=%s reason=%s", wanted.listen, error)
-    if server is None:
-        yield 0
-        return
-    async with server:
-        yield int(server.sockets[0].getsockname()[1])
-
-
-async def _exchange(service: Service, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-    method, _, rest = head.partition("\r\n")[0].partition(" ")
-    status, body = "404 Not Found", "There is /metrics.\n"
-    if method == "GET" and rest.partition(" ")[0] == "/metrics":
-        status, body = "200 OK", exposition(await _samples(service))
-    content = body.encode()
-    writer.write(
-        f"HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
-        f"Content-Length: {len(content)}\r\nConnection: close\r\n\r\n".encode("latin-1")
-        + content
-    )
-    await writer.drain()
-
-
-async def _samples(service: Service) -> list[Sample]:
-    try:
-        measured = await metrics.measure(service.db)
-    except PolicyWatchError:
-        measured = [Sample("policywatch_up", 0.0)]
-    return [*measured, *metrics.own_samples(service.db), *_of_service(service)]
