@@ -28,13 +28,14 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @_CONFIG
 @click.option("--verbose", is_flag=True, help="Log every visit.")
+@click.option("--quiet", is_flag=True, help="Log warnings and errors only.")
 @click.version_option(package_name="policywatch")
 @click.pass_context
-def cli(context: click.Context, config: Path | None, verbose: bool) -> None:
+def cli(context: click.Context, config: Path | None, verbose: bool, quiet: bool) -> None:
     """PolicyWatch's daemon: collects, judges, publishes, keeps order."""
     context.obj = config
     logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO,
+        level=logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
         stream=sys.stderr,
     )
