@@ -34,7 +34,11 @@ def run_verb(shell: Shell, *arguments: str, label: str = "") -> tuple[int, dict[
     Ctrl-C reaches the child too (same terminal group); it ends in order and says so by its exit code.
     """
     with subprocess.Popen(
-        daemon_argv(shell, "--quiet", *arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1
+        daemon_argv(shell, "--quiet", *arguments),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        bufsize=1,
     ) as child:
         assert child.stdout is not None
         assert child.stderr is not None
