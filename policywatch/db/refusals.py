@@ -11,7 +11,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from policywatch.errors import Conflict, NotAllowed, PolicyWatchError, ServiceAway
 
-__all__ = ["Broken", "Violation", "away", "place", "translate"]
+__all__ = ["Broken", "Violation", "away", "is_race", "place", "told", "translate"]
 
 
 class Violation(PolicyWatchError):
@@ -105,3 +105,32 @@ def translate(error: psycopg.Error, query: str, conninfo: str, *, broken: bool) 
             f"{query} was given what the database cannot hold: {said}", code=state or "22000"
         )
     return error
+
+
+class told:
+    """A failure of PostgreSQL in a file, as a sentence with file and line."""
+
+    def __init__(self, title: str, text: str, became: str) -> None:
+        self._title, self._text, self._became = title, text, became
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if not isinstance(error, psycopg.Error) or is_race(error):
+            return
+        position = error.diag.statement_position
+        line = f", line {self._text.count(chr(10), 0, int(position) - 1) + 1}" if position else ""
+        said = error.diag.message_primary or " ".join(str(error).split())
+        if error.sqlstate == "0A000" and error.diag.message_hint:  # the file's own refusal, with its remedy
+            raise PolicyWatchError(f"{said}.", remedy=error.diag.message_hint, code="0A000") from error
+        raise PolicyWatchError(
+            f"{self._title}{line} {self._became}: {said}",
+            remedy=error.diag.message_hint or "Mend the cause and run it again; nothing else was changed.",
+            code=error.sqlstate or "",
+        ) from error
+
+
+def is_race(error: BaseException) -> bool:
+    """Roles are the cluster's: runners in two databases may touch the same row of it at the same moment."""
+    return isinstance(error, errors.InternalError_) and "concurrently updated" in str(error)

@@ -19,6 +19,11 @@ from policywatch_tui.desk.clean import clean
 
 __all__ = ["doctor", "init", "status", "version"]
 
+_PLATFORM_COLUMNS = (
+    *("platform", "documents", "ok", "failing", "never", "paused"),
+    *("unreviewed", "last_good_at", "last_change_at"),
+)
+
 
 @click.command()
 @json_option
@@ -75,21 +80,7 @@ async def status(shell: Shell) -> None:
     click.echo(
         f"queue   {counts['undecided']} undecided, {counts['critical']} critical, {counts['snoozed']} snoozed"
     )
-    shell.table(
-        "platforms",
-        platforms,
-        (
-            "platform",
-            "documents",
-            "ok",
-            "failing",
-            "never",
-            "paused",
-            "unreviewed",
-            "last_good_at",
-            "last_change_at",
-        ),
-    )
+    shell.table("platforms", platforms, _PLATFORM_COLUMNS)
     for document in troubled:
         click.echo(
             clean(
