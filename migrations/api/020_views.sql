@@ -184,6 +184,13 @@ CREATE VIEW read.audit WITH (security_barrier) AS
 SELECT a.id, a.at, a.actor, a.session_id, a.action, a.object_kind, a.object_id, a.outcome, a.code, a.before, a.after,
        a.xid::text AS xid, a.leaf FROM app.audit_log a;
 
+-- What a program examines before it works on this database as a person.
+CREATE VIEW read.migrations WITH (security_barrier) AS
+SELECT m.version, m.name, m.sha256, m.applied_at, m.app_version FROM app.schema_migrations m;
+
+CREATE VIEW read.api_files WITH (security_barrier) AS
+SELECT f.name, f.sha256 FROM app.api_files f;
+
 GRANT EXECUTE ON FUNCTION app.pw_now() TO pw_viewer, pw_auditor;  -- functions in a view run with the rights of its reader
 GRANT SELECT ON ALL TABLES IN SCHEMA read TO pw_viewer, pw_auditor;
 REVOKE SELECT ON read.audit, read.user_addresses FROM pw_viewer;

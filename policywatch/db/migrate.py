@@ -22,7 +22,7 @@ from psycopg.rows import dict_row
 from policywatch import __version__
 from policywatch.db.logins import AdminLogin, ensure_admin
 from policywatch.db.queries import Query, load
-from policywatch.db.refusals import away
+from policywatch.db.refusals import away, is_race, told
 from policywatch.db.steps import ApiFile, Step, api_files, roles, shipped, steps
 from policywatch.errors import PolicyWatchError, ServiceAway
 
@@ -87,9 +87,8 @@ async def up(
 ) -> Migrated:
     """Apply what is missing, then the api files if any changed, then make the administrator's login.
 
-    `timescale` is auto, require or off; `peer` is for the embedded server; `patience` is how many seconds to wait
-    for another runner; `say` gets one sentence per file. `installing` is called in the transaction of the first
-    migration, before its commit: what it makes is there wherever the schema is.
+    `timescale` is auto, require or off; `peer` is for the embedded server; `patience` is seconds to wait for another
+    runner; `say` gets one sentence per file. `installing` is called in the transaction of the first migration.
     """
     folder = folder or shipped()
     known, api = steps(folder), api_files(folder)
@@ -192,8 +191,11 @@ async def _recorded(connection: Connection) -> _Recorded:
     there = await (await connection.execute(_sql.tables_there.text)).fetchone()
     if there is None or not there["recorded"]:
         return _Recorded((), {}, bool(there and there["others"]))
-    rows = await (await connection.execute(_sql.applied.text)).fetchall()
-    api = await (await connection.execute(_sql.api_applied.text)).fetchall()
+    steps_of, api_of = (
+        (_sql.applied_seen, _sql.api_seen) if there["person"] else (_sql.applied, _sql.api_applied)
+    )
+    rows = await (await connection.execute(steps_of.text)).fetchall()
+    api = await (await connection.execute(api_of.text)).fetchall()
     return _Recorded(
         tuple(rows), {r["name"]: bytes(r["sha256"]) for r in api}, not rows and bool(there["others"])
     )
@@ -260,7 +262,7 @@ async def _apply(
     row = {"version": step.version, "name": step.name, "sha256": step.sha256, "app_version": __version__}
     if not step.transactional:
         await connection.execute(_sql.record.text, row | {"finished": False})
-        with _told(step.title, step.up, "stopped half-way"):
+        with told(step.title, step.up, "stopped half-way"):
             await connection.execute(step.up)
         await connection.execute(_sql.finish.text, {"version": step.version})
         return
@@ -270,9 +272,9 @@ async def _apply(
             await connection.execute(_sql.wishes.text, wishes)
             if step.version == 1:
                 await connection.execute(_sql.bootstrap.text)
-            with _told("roles", groups, "failed and was rolled back"):
+            with told("roles", groups, "failed and was rolled back"):
                 await connection.execute(groups)
-            with _told(step.title, step.up, "failed and was rolled back"):
+            with told(step.title, step.up, "failed and was rolled back"):
                 await connection.execute(step.up)
             await connection.execute(_sql.record.text, row | {"finished": True})
             if step.version == 1:
@@ -287,7 +289,7 @@ async def _apply_api(connection: Connection, api: tuple[ApiFile, ...], wishes: d
         await connection.execute(_sql.wishes.text, wishes)
         await connection.execute(_sql.forget_api.text)
         for file in api:
-            with _told(f"api/{file.name}", file.text, "failed; views and acts are as before"):
+            with told(f"api/{file.name}", file.text, "failed; views and acts are as before"):
                 await connection.execute(file.text)
             await connection.execute(_sql.record_api.text, {"name": file.name, "sha256": file.sha256})
 
@@ -299,7 +301,7 @@ async def _undo(connection: Connection, step: Step, *, last: bool) -> None:
         async with connection.transaction():
             await connection.execute(_sql.quiet.text)
             await connection.execute(_sql.drop_api.text)
-            with _told(f"{step.title} (down)", text, "failed and was rolled back"):
+            with told(f"{step.title} (down)", text, "failed and was rolled back"):
                 await connection.execute(text)
             await connection.execute(_sql.forget.text, {"version": step.version})
             await connection.execute(_sql.forget_api.text)
@@ -309,42 +311,13 @@ async def _undo(connection: Connection, step: Step, *, last: bool) -> None:
     await _steady(once)
 
 
-class _told:
-    """A failure of PostgreSQL in a file, as a sentence with file and line."""
-
-    def __init__(self, title: str, text: str, became: str) -> None:
-        self._title, self._text, self._became = title, text, became
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if not isinstance(error, psycopg.Error) or _is_race(error):
-            return
-        position = error.diag.statement_position
-        line = f", line {self._text.count(chr(10), 0, int(position) - 1) + 1}" if position else ""
-        said = error.diag.message_primary or " ".join(str(error).split())
-        if error.sqlstate == "0A000" and error.diag.message_hint:  # the file's own refusal, with its remedy
-            raise PolicyWatchError(f"{said}.", remedy=error.diag.message_hint, code="0A000") from error
-        raise PolicyWatchError(
-            f"{self._title}{line} {self._became}: {said}",
-            remedy=error.diag.message_hint or "Mend the cause and run it again; nothing else was changed.",
-            code=error.sqlstate or "",
-        ) from error
-
-
-def _is_race(error: BaseException) -> bool:
-    """Roles are the cluster's: runners in two databases may touch the same row of it at the same moment."""
-    return isinstance(error, errors.InternalError_) and "concurrently updated" in str(error)
-
-
 async def _steady(work: Callable[[], Awaitable[object]]) -> None:
     for attempt in range(_TRIES):
         try:
             await work()
             return
         except errors.InternalError_ as error:
-            if not _is_race(error) or attempt == _TRIES - 1:
+            if not is_race(error) or attempt == _TRIES - 1:
                 raise
             await asyncio.sleep(0.05 * 2**attempt)
 

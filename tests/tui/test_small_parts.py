@@ -150,6 +150,8 @@ def test_an_empty_queue_is_called_clear_only_where_every_source_was_read() -> No
     assert "Queue is clear" in words(21, 21)
     assert "BUT 2 of 21" in words(19, 21)
     assert "no document is watched" in words(0, 0)
+    unread = Standing(now=NOW, person="ben", role="reviewer", documents=21, documents_good=19)
+    assert text_of(queueview.empty_words(unread, Counts(undecided=500))[0]) == "not loaded yet"
     assert text_of(queueview.empty_words(None, None)[0]) == "not loaded yet"
 
 

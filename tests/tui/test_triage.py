@@ -161,6 +161,17 @@ def test_undo_is_refused_once_another_person_acted() -> None:
     assert server.act(undo, "ben") is None
 
 
+def test_a_verdict_on_a_decided_row_is_not_sent_and_says_who_was_first() -> None:
+    server, triage = Server(), fresh_triage()
+    server.other_person(IDS[0], "no_effect")
+    triage.remote(server.rows[IDS[0]])
+    accept = Act("decide", verdict="accepted")
+    assert triage.why_not(IDS[0], accept) == f"carol decided C-{IDS[0]} first: no_effect"
+    assert triage.why_not(IDS[0], Act("severity", note="x")) == ""
+    assert triage.why_not(IDS[1], accept) == ""
+    assert triage.why_not(4, accept)
+
+
 def test_new_rows_are_counted_and_come_in_only_when_asked() -> None:
     triage = fresh_triage()
     triage.list.window.go(2)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from policywatch.errors import Conflict, PolicyWatchError, ServiceAway
+from policywatch.errors import PolicyWatchError, ServiceAway
 from policywatch_tui.desk.rows import Done
 from policywatch_tui.desk.source import DeskSource
 from policywatch_tui.desk.triage import Act, Pending, Step, StepPart, Triage
@@ -88,12 +88,16 @@ class Clerk:
         return report
 
     async def _all(self, wanted: Sequence[tuple[int, Act, StepPart | None]]) -> tuple[list[StepPart], Report]:
-        begun = [self.triage.begin(cid, act, self.new_id(), undoes) for cid, act, undoes in wanted]
-        pendings = [pending for pending in begun if pending is not None]
-        for pending in pendings:
-            self.painted(pending.change_id)
+        pendings: list[Pending] = []
         parts: list[StepPart] = []
-        sentence = "" if len(pendings) == len(wanted) else "an act on this row is still on its way"
+        sentence = ""
+        for change_id, act, undoes in wanted:
+            reason = self.triage.why_not(change_id, act)
+            pending = None if reason else self.triage.begin(change_id, act, self.new_id(), undoes)
+            sentence = sentence or reason
+            if pending is not None:
+                pendings.append(pending)
+                self.painted(change_id)
         for pending in pendings:
             part, refusal = await self._one(pending)
             if part is not None:
@@ -120,9 +124,8 @@ class Clerk:
         except PolicyWatchError:
             rows = []
         log.info("act_refused change=%s act=%s code=%s", pending.change_id, pending.act.kind, refusal.code)
-        decided = isinstance(refusal, Conflict) and any(row.verdict for row in rows)
         self.triage.refused(pending, refusal.what, rows[0] if rows else None)
-        if decided:
+        if any(row.verdict for row in rows):  # the row itself says who decided, which is the reason
             self.triage.refusals.pop(pending.change_id, None)
 
     async def _with_patience(self, pending: Pending) -> Done:

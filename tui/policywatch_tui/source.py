@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
@@ -96,7 +96,7 @@ class DatabaseSource:
             must_change_password=row["must_change_password"],
         )
 
-    async def hints(self) -> AsyncIterator[Hint]:
+    async def hints(self) -> AsyncGenerator[Hint, None]:
         """What the database says moved."""
         async for hint in self.listener.hints():
             yield Hint(hint.kind, hint.id, hint.version)

@@ -10,7 +10,11 @@ SELECT pg_catalog.pg_advisory_unlock(%(key)s) AS unlocked;
 
 -- name: tables_there
 -- recorded: the runner's own tables; others: somebody's tables in app, which belong to a migration.
-SELECT to_regclass('app.schema_migrations') IS NOT NULL AS recorded,
+-- person: who may not look into app, and reads what is recorded through the views of schema read.
+SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+               WHERE n.nspname = 'app' AND c.relname = 'schema_migrations') AS recorded,
+       EXISTS (SELECT FROM pg_catalog.pg_namespace n
+               WHERE n.nspname = 'app' AND NOT pg_catalog.has_schema_privilege(n.oid, 'USAGE')) AS person,
        EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
                WHERE n.nspname = 'app' AND c.relkind IN ('r', 'p')
                  AND c.relname NOT IN ('schema_migrations', 'api_files')) AS others;
@@ -38,6 +42,12 @@ SELECT version, name, sha256, applied_at, app_version FROM app.schema_migrations
 
 -- name: api_applied
 SELECT name, sha256 FROM app.api_files ORDER BY name;
+
+-- name: applied_seen
+SELECT version, name, sha256, applied_at, app_version FROM read.migrations ORDER BY version;
+
+-- name: api_seen
+SELECT name, sha256 FROM read.api_files ORDER BY name;
 
 -- name: wishes
 -- Read by 001; for this transaction only.
@@ -86,7 +96,8 @@ SELECT app.secure_database();
 
 -- name: clock_source
 -- The clock as 001 makes it, or what a test or the demo put in its place.
-SELECT btrim(p.prosrc) AS source FROM pg_catalog.pg_proc p WHERE p.oid = to_regprocedure('app.pw_now()');
+SELECT btrim(p.prosrc) AS source FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+WHERE n.nspname = 'app' AND p.proname = 'pw_now' AND p.pronargs = 0;
 
 -- name: timescale_version
 SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'timescaledb';

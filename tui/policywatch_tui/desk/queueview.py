@@ -137,8 +137,8 @@ def status(triage: Triage, more: bool) -> Line:
 
 
 def empty_words(standing: Standing | None, counts: Counts | None) -> tuple[Line, ...]:
-    """What an empty queue means; never that all is well where the sources were not read."""
-    if standing is None or counts is None:
+    """What an empty list means; never that all is well where rows are not read yet, or sources were not."""
+    if standing is None or counts is None or counts.undecided:
         return ((("not loaded yet", Look.DIM),),)
     now = standing.now
     good, total = standing.documents_good, standing.documents

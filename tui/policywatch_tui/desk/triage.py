@@ -102,6 +102,19 @@ class Triage:
 
     # -- acts on their way -------------------------------------------------------------------------------
 
+    def why_not(self, change_id: int, act: Act) -> str:
+        """Why an act cannot even be sent; empty where it can. The server has the last word."""
+        row = self.list.rows.get(change_id)
+        if row is None:
+            return "this change is not in the queue"
+        if change_id in self.pending:
+            return f"{row.label}: an act is still on its way"
+        if act.kind in ("decide", "snooze", "take") and row.verdict:
+            if row.decided_by == self.person:
+                return f"{row.label} is {row.verdict} by you already; u takes it back"
+            return f"{row.decided_by} decided {row.label} first: {row.verdict}"
+        return ""
+
     def begin(self, change_id: int, act: Act, act_id: UUID, undoes: StepPart | None = None) -> Pending | None:
         """Paint an act as sending; None where the row is unknown or an act on it is still on its way."""
         row = self.list.rows.get(change_id)
