@@ -7,6 +7,7 @@ says (paths, messages, dates) is foreign and checked here. Which document a path
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import tempfile
@@ -157,7 +158,7 @@ def open_archive(source: str) -> Iterator[Archive]:
     """Open a clone's folder, or a bundle through a temporary clone. Raises UsageError for anything else."""
     path = Path(source).expanduser()
     if not path.exists():
-        address = "://" in source or source.startswith("git@")
+        address = re.match(r"[A-Za-z+]{2,}:/|[\w.-]+@", source) is not None
         raise UsageError(
             f"{source} is {'an address' if address else 'not there'}.",
             remedy="Name the folder of a git clone, or a git bundle."
