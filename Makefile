@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-fast check wheel lock clean
+.PHONY: help run demo test test-fast check snapshots wheel lock clean
 
 help: ## this list
 	@echo "PolicyWatch: make TARGET"
@@ -38,6 +38,10 @@ check: $(STAMP) ## format, lint, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/mypy tests
 	$(BIN)/lint-imports
+
+snapshots: $(STAMP) ## the desk's pictures anew, after a wanted change (look at the diff before committing)
+	$(BIN)/python -m pytest -q tests/tui/test_pictures.py --snapshot-update
+	$(BIN)/python -m tests.tui.picture docs/desk.svg
 
 wheel: $(STAMP) ## dist/*.whl
 	$(BIN)/python -m build --no-isolation --outdir dist .
