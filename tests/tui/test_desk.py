@@ -311,6 +311,16 @@ async def test_a_desk_that_starts_without_a_server_waits_and_connects() -> None:
         await until(pilot, lambda: "12 undecided" in screen_text(app))
 
 
+async def test_a_desk_whose_session_was_ended_leaves_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("policywatch_tui.session.POLL_SECONDS", 0.05)
+    world = World()
+    app, _clock = desk_over(world)
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        world.session_ended = True
+        await until(pilot, lambda: app.return_code == 4)
+
+
 async def test_work_that_fails_is_a_sentence_and_not_the_end_of_the_desk() -> None:
     world = World()
     app, clock = desk_over(world)

@@ -155,6 +155,17 @@ def test_an_empty_queue_is_called_clear_only_where_every_source_was_read() -> No
     assert text_of(queueview.empty_words(None, None)[0]) == "not loaded yet"
 
 
+def test_a_silent_daemon_and_a_frozen_system_are_said() -> None:
+    def said(**more: object) -> str:
+        standing = Standing(now=NOW, person="ben", role="reviewer", **more)  # type: ignore[arg-type]
+        return text_of(queueview.troubles(standing, NOW))
+
+    assert said(daemon_seen_at=NOW - timedelta(seconds=40)) == ""
+    assert "daemon silent 5m" in said(daemon_seen_at=NOW - timedelta(minutes=5))
+    assert "no daemon runs" in said()
+    assert "FROZEN" in said(daemon_seen_at=NOW, frozen=True)
+
+
 def test_the_sheet_holds_all_that_a_yes_binds() -> None:
     request = approvals()[0]
     sheet = " ".join(" ".join(text_of(row) for row in sheets.approval_sheet(request, 79, NOW, UTC)).split())

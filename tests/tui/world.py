@@ -220,6 +220,7 @@ class World:
         self.lose_answers = 0
         self.listeners: list[asyncio.Queue[Hint]] = []
         self.documents_good = 21
+        self.session_ended = False
 
     def desk(self, person: str = "ben", role: str = "approver") -> FakeSource:
         """A source for that person."""
@@ -248,6 +249,8 @@ class FakeSource:
 
     async def status(self) -> Standing:
         self.world.reach()
+        if self.world.session_ended:
+            raise NotAllowed("your session was ended.", code="session_ended")
         return Standing(
             now=NOW,
             person=self.person,

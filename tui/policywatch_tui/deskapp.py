@@ -34,6 +34,8 @@ from policywatch_tui.session import Session
 __all__ = ["DeskApp"]
 
 log = logging.getLogger("policywatch.desk")
+_NOT_ALLOWED = 4
+_ENDED = "Your session was ended by an administrator. Start the desk again if you may."
 _RECONNECT_SECONDS = (1.0, 2.0, 5.0, 10.0)
 
 
@@ -145,6 +147,9 @@ class DeskApp(App[int], inherit_bindings=False):
 
     def heard(self, kind: str, row_id: int) -> None:
         """The session changed: the screen on top draws what it shows of it."""
+        if kind == "ended":
+            self.exit(_NOT_ALLOWED, return_code=_NOT_ALLOWED, message=_ENDED)
+            return
         screen = self._top()
         if screen is not None and screen.is_mounted:
             screen.heard(kind, row_id)

@@ -246,3 +246,6 @@ class Session:
                 await self.catch_up_all()
             except PolicyWatchError as error:
                 log.info("poll_failed reason=%s", error.what)
+                if error.code == "session_ended":
+                    self.told("ended", 0)
+                    return

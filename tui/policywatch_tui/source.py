@@ -81,7 +81,7 @@ class DatabaseSource:
                 remedy="Ask an administrator: policywatch users add.",
             )
         if not await acts.beat_session(self.db, self.session):
-            raise NotAllowed("your session was ended.", remedy="Start the desk again.")
+            raise NotAllowed("your session was ended.", remedy="Start the desk again.", code="session_ended")
         return Standing(
             now=row["server_time"],
             person=row["person"],

@@ -15,7 +15,17 @@ from policywatch_tui.desk.line import Line, Look, Piece
 from policywatch_tui.desk.rows import Counts, QueueRow, Standing
 from policywatch_tui.desk.triage import Triage
 
-__all__ = ["Columns", "arrivals", "columns", "empty_words", "head", "names", "queue_line", "status"]
+__all__ = [
+    "Columns",
+    "arrivals",
+    "columns",
+    "empty_words",
+    "head",
+    "names",
+    "queue_line",
+    "status",
+    "troubles",
+]
 
 _LOOK = {
     Severity.CRITICAL: Look.ALARM,
@@ -24,7 +34,8 @@ _LOOK = {
     Severity.LOW: Look.DIM,
     Severity.NONE: Look.DIM,
 }
-_GOOD_FOR = timedelta(hours=24)
+# Standing is read every 30 seconds, so a beat that is two minutes old was missed more than once.
+_SILENT_AFTER = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +133,22 @@ def _what(triage: Triage, row: QueueRow, now: datetime, zone: tzinfo) -> tuple[s
     return clean(row.summary), False
 
 
-def status(triage: Triage, more: bool) -> Line:
+def troubles(standing: Standing | None, now: datetime) -> tuple[Piece, ...]:
+    """What a person must know of the rest of the house: nothing is sent, or nobody collects."""
+    if standing is None:
+        return ()
+    pieces: list[Piece] = []
+    if standing.frozen:
+        pieces.append(("   FROZEN: nothing is sent", Look.ALARM))
+    seen = standing.daemon_seen_at
+    if seen is None:
+        pieces.append(("   no daemon runs", Look.WARN))
+    elif now - seen > _SILENT_AFTER:
+        pieces.append((f"   daemon silent {fmt.age(seen, now)}", Look.WARN))
+    return tuple(pieces)
+
+
+def status(triage: Triage, more: bool, standing: Standing | None, now: datetime) -> Line:
     """The line above the hints: place, order, marks. What changes with each key stands first."""
     count = len(triage.list)
     place = triage.list.window.cursor + 1 if count else 0
@@ -133,7 +159,7 @@ def status(triage: Triage, more: bool) -> Line:
         pieces.append((f"   marks {len(triage.marks)}", Look.BOLD))
     if triage.done:
         pieces.append((f"   undo {len(triage.done)}", Look.DIM))
-    return tuple(pieces)
+    return (*pieces, *troubles(standing, now))
 
 
 def empty_words(standing: Standing | None, counts: Counts | None) -> tuple[Line, ...]:

@@ -36,7 +36,10 @@ class DeskSource(Protocol):
         """Give everything back; nothing may be asked afterwards."""
 
     async def status(self) -> Standing:
-        """Server time, who sits here, how the sources and the daemon are."""
+        """Server time, who sits here, how the sources and the daemon are.
+
+        NotAllowed with the code `session_ended` where somebody ended this desk's session.
+        """
 
     def hints(self) -> AsyncIterator[Hint]:
         """Hints for ever; `reconnected` first and after each reconnection."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from policywatch_tui.desk import sheets
 from policywatch_tui.desk.line import Line, Look, Piece
+from policywatch_tui.desk.queueview import troubles
 from policywatch_tui.desk.rows import Publication
 from policywatch_tui.screens.sheets import SheetScreen
 
@@ -19,6 +20,10 @@ class PublicationsScreen(SheetScreen[Publication]):
     def title_pieces(self) -> tuple[Piece, ...]:
         """How many are where."""
         return sheets.publications_head(list(self.session.publications.rows.values()))
+
+    def status_line(self, width: int) -> Line:
+        """Whether anything is sent at all."""
+        return troubles(self.session.standing, self.session.now)
 
     def line_of(self, row: Publication, here: bool, width: int) -> Line:
         """One publication."""

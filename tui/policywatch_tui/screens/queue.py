@@ -38,8 +38,9 @@ class QueueScreen(VerdictScreen):
         return queueview.head(self.session.counts, self.session.now)
 
     def status_line(self, width: int) -> Line:
-        """Order, marks, place."""
-        return queueview.status(self.session.triage, self.session.more)
+        """Place, order, marks, troubles."""
+        session = self.session
+        return queueview.status(session.triage, session.more, session.standing, session.now)
 
     def arrived_count(self) -> int:
         """New rows."""
