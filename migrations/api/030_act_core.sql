@@ -21,7 +21,11 @@ CREATE OR REPLACE FUNCTION app.refuse(p_act uuid, p_action text, p_kind text, p_
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, app, pg_temp AS $$
 DECLARE r act.result;
 BEGIN
-  r := ROW(false, p_code, p_sentence, p_remedy, p_version, NULL)::act.result;
+  -- A refusal without a remedy of its own still says where the matter can be looked at.
+  r := ROW(false, p_code, p_sentence, coalesce(nullif(p_remedy, ''), 'See: policywatch ' || CASE p_kind
+         WHEN 'change' THEN 'changes list --all' WHEN 'draft' THEN 'drafts list --all' WHEN 'approval' THEN 'approvals list --all'
+         WHEN 'publication' THEN 'publications list' WHEN 'alert' THEN 'alerts list' WHEN 'document' THEN 'documents list'
+         WHEN 'user' THEN 'users list' ELSE 'status' END), p_version, NULL)::act.result;
   PERFORM app.write_audit(p_action, p_kind, p_id, 'refused', p_code, NULL, jsonb_build_object('sentence', p_sentence));
   UPDATE app.acts SET result = to_jsonb(r) WHERE id = p_act AND actor = session_user;
   RETURN r;

@@ -197,7 +197,7 @@ def with_shell(body: Callable[..., Awaitable[int | None]]) -> Callable[..., None
 def number_of(text: str, letter: str) -> int:
     """The number in `C-12`, `c12` or `12`; letter is the kind expected (C, G, A, P)."""
     bare = text.strip().upper().removeprefix(letter).removeprefix("-")
-    if not bare.isdigit():
+    if not (bare.isascii() and bare.isdigit()):
         raise UsageError(f'"{text}" is no number of that kind.', remedy=f"Write it as {letter}-12 or 12.")
     return int(bare)
 

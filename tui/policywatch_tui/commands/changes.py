@@ -221,11 +221,11 @@ def until(text: str, now: datetime) -> datetime | None:
     if text == "wake":
         return None
     units = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
-    if text[:-1].isdigit() and text[-1:] in units:
-        return now + int(text[:-1]) * units[text[-1]]
     try:
+        if text[:-1].isdigit() and text[-1:] in units:
+            return now + int(text[:-1]) * units[text[-1]]
         parsed = datetime.fromisoformat(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise UsageError(
             f'"{text}" is no time.', remedy="Write 4h, 1d, 1w, a date as 2026-12-24, or wake."
         ) from None

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["config_group"]
 
+_NAMED_ROWS = 20
+
 
 @click.group("config")
 def config_group() -> None:
@@ -123,16 +125,36 @@ def _missing(settings: Settings) -> list[SettingsError]:
             source_of(reference, settings)
         except SettingsError as error:
             found.append(SettingsError(f"{key}: {error.sentence}", remedy=error.remedy, key=key))
-    members = settings.members.file
-    if members is not None and not members.is_file():
-        found.append(
-            SettingsError(
-                f"members.file: there is no file {members}",
-                remedy="Correct the path or put the file there.",
-                key="members.file",
-            )
+    return found + _members_faults(settings)
+
+
+def _members_faults(settings: Settings) -> list[SettingsError]:
+    """What is wrong with the members file: the whole of it, or rows that would be skipped."""
+    from policywatch.guidance.members import parse_members
+
+    path = settings.members.file
+    if path is None:
+        return []
+    try:
+        file = parse_members(path.read_text("utf-8"), settings.members.columns.model_dump())
+    except FileNotFoundError:
+        what, remedy = f"there is no file {path}", "Correct the path or put the file there."
+    except OSError as error:
+        what, remedy = (
+            f"{path} cannot be read: {error.strerror}",
+            "Correct the path or the rights of the file.",
         )
-    return found
+    except UnicodeDecodeError:
+        what, remedy = f"{path} is not UTF-8", "Save the file as UTF-8."
+    except UsageError as error:
+        what, remedy = f"{path}: {error.what}", error.remedy
+    else:
+        remedy = "Mend the row; until then it is skipped, and the rest is used."
+        rows = [f"{path}, {fault}" for fault in file.faults[:_NAMED_ROWS]]
+        if len(file.faults) > _NAMED_ROWS:
+            rows.append(f"{path}: {len(file.faults) - _NAMED_ROWS} further rows")
+        return [SettingsError(f"members.file: {row}", remedy=remedy, key="members.file") for row in rows]
+    return [SettingsError(f"members.file: {what}", remedy=remedy, key="members.file")]
 
 
 def _told(fault: SettingsError) -> dict[str, object]:

@@ -115,7 +115,7 @@ async def edit(shell: Shell, draft: str, file: Path | None, version: int | None)
             return
         subject, body, html = from_sheet(text)
         outcome = await acts.revise_draft(
-            db, number, version or row["version"], subject=subject, text=body, html=html
+            db, number, row["version"] if version is None else version, subject=subject, text=body, html=html
         )
     if kept is not None:
         kept.unlink(missing_ok=True)  # only now: a text that was refused is not lost
@@ -157,7 +157,9 @@ async def submit(shell: Shell, draft: str, segment: str | None, version: int | N
             raise UsageError(
                 "The draft names no segment.", remedy="Add --segment NAME; see: policywatch members segments"
             )
-        shell.outcome(await acts.submit_draft(db, number, version or row["version"], whom))
+        shell.outcome(
+            await acts.submit_draft(db, number, row["version"] if version is None else version, whom)
+        )
 
 
 @drafts.command()
@@ -288,7 +290,9 @@ async def approve(
             raise UsageError(
                 f'"{sha256}" is no SHA-256 in hex.', remedy="See: policywatch approvals show"
             ) from None
-        outcome = await acts.approve_request(db, number, version or row["version"], digest, count or 0)
+        outcome = await acts.approve_request(
+            db, number, row["version"] if version is None else version, digest, count or 0
+        )
     shell.outcome(outcome)
 
 
@@ -304,4 +308,6 @@ async def return_approval(shell: Shell, approval: str, reason: str, version: int
     number = number_of(approval, "A")
     async with shell.database() as db:
         row = await _approval(db, number)
-        shell.outcome(await acts.return_request(db, number, version or row["version"], reason))
+        shell.outcome(
+            await acts.return_request(db, number, row["version"] if version is None else version, reason)
+        )
