@@ -76,7 +76,7 @@ CREATE FUNCTION act.user_add(p_act uuid, p_name text, p_role text, p_verifier te
   p_os_user text DEFAULT NULL, p_platforms text[] DEFAULT NULL, p_one_time boolean DEFAULT true)
 RETURNS act.result LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, app, pg_temp AS $$
 -- p_verifier: a SCRAM verifier made in the client; a password itself is refused, so that none stands in a log.
-DECLARE r act.result; k constant text := 'user.add';
+DECLARE r act.result; k constant text := 'user.add'; there boolean; known boolean;
 BEGIN
   r := app.begin_act(p_act, k, 'admin', 'user', p_name);
   IF r.ok IS NOT NULL THEN RETURN r; END IF;
@@ -93,19 +93,30 @@ BEGIN
   IF EXISTS (SELECT FROM pg_roles WHERE rolname = p_name AND (rolsuper OR rolcreaterole OR rolreplication OR rolbypassrls)) THEN
     RETURN app.refuse(p_act, k, 'user', p_name, 'PW422', format('%s is an administrative role of this server.', p_name), 'Choose another name.');
   END IF;
-  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = p_name) THEN
+  -- A login that another database of the server knows keeps its password; one that is nobody's of ours is left alone.
+  there := EXISTS (SELECT FROM pg_roles WHERE rolname = p_name);
+  known := (app.find_user(p_name)).id IS NOT NULL;
+  IF there AND NOT known AND NOT EXISTS (
+      SELECT FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid JOIN pg_roles u ON u.oid = m.member
+      WHERE u.rolname = p_name AND g.rolname IN ('pw_viewer', 'pw_reviewer', 'pw_editor', 'pw_approver', 'pw_admin', 'pw_auditor')) THEN
+    RETURN app.refuse(p_act, k, 'user', p_name, 'PW422', format('The server has a login %s that is not of PolicyWatch.', p_name), 'Choose another name.');
+  END IF;
+  IF NOT there THEN
     EXECUTE format('CREATE ROLE %I LOGIN', p_name);
   END IF;
-  IF p_verifier IS NOT NULL THEN
+  IF p_verifier IS NOT NULL AND (known OR NOT there) THEN
     EXECUTE format('ALTER ROLE %I LOGIN PASSWORD %L', p_name, p_verifier);
   END IF;
   EXECUTE format('GRANT %I TO %I', 'pw_' || p_role, p_name);
   IF p_os_user IS NOT NULL THEN
     EXECUTE format('GRANT pw_peer TO %I', p_name);
   END IF;
-  PERFORM app.store_user(p_name, p_role, p_mail, p_os_user, p_platforms, p_one_time AND p_verifier IS NOT NULL);
-  RETURN app.done(p_act, k, 'user', NULL, 1, format('%s is here as %s.', p_name, p_role), NULL,
-                  jsonb_build_object('role', p_role, 'os_user', p_os_user, 'platforms', p_platforms), p_name);
+  PERFORM app.store_user(p_name, p_role, p_mail, p_os_user, p_platforms,
+                         p_one_time AND p_verifier IS NOT NULL AND (known OR NOT there));
+  RETURN app.done(p_act, k, 'user', NULL, 1,
+                  format(CASE WHEN there AND NOT known THEN '%s is here as %s, with the password of their login on this server.'
+                              ELSE '%s is here as %s.' END, p_name, p_role), NULL,
+                  jsonb_build_object('role', p_role, 'os_user', p_os_user, 'platforms', p_platforms, 'login_made', NOT there), p_name);
 END $$;
 
 CREATE FUNCTION act.user_role(p_act uuid, p_name text, p_role text)
