@@ -42,7 +42,7 @@ async def add(
     password_stdin: bool,
 ) -> None:
     """Add a person. Without --os-user it prints a one-time password, once."""
-    from policywatch.db import acts, logins
+    from policywatch.db import acts, listing, logins
 
     password = None
     if password_stdin:
@@ -63,20 +63,23 @@ async def add(
             os_user=os_user,
             platforms=platforms or None,
         )
+        # A login that the server knows already keeps its password: then there is none to show.
+        fresh = any(u["name"] == name and u["must_change_password"] for u in await listing.users(db))
+    shown = password if fresh and not password_stdin else None
     if shell.as_json:
         shell.emit(
             {
                 "ok": True,
                 "name": name,
                 "role": role,
-                "one_time_password": None if password_stdin else password,
+                "one_time_password": shown,
             }
         )
         return
     shell.outcome(outcome)
-    if password and not password_stdin:
+    if shown:
         click.echo(
-            f"One-time password, shown only now: {password}\n{name} changes it with: policywatch users password"
+            f"One-time password, shown only now: {shown}\n{name} changes it with: policywatch users password"
         )
 
 
