@@ -33,7 +33,7 @@ from policywatch.db.queries import load
 from policywatch.db.refusals import away
 from policywatch.db.statements import compose
 from policywatch.db.steps import roles, shipped
-from policywatch.errors import PolicyWatchError, ServiceAway, UsageError
+from policywatch.errors import NotAllowed, PolicyWatchError, ServiceAway, UsageError
 
 __all__ = ["DUMP", "MANIFEST", "Manifest", "Restored", "create", "listed", "restore"]
 
@@ -272,7 +272,7 @@ def listed(folder: Path) -> list[tuple[Path, Manifest | None]]:
 async def restore(conninfo: str, place: Path, database: str, *, programs: Path | None = None) -> Restored:
     """Restore a backup into a new database of the server; it wakes frozen.
 
-    `conninfo`: as the owner, naming any database of the server. Refuses a database that exists, a dump whose
+    `conninfo`: as a superuser, naming any database of the server. Refuses a database that exists, a dump whose
     hash is not the manifest's, a TimescaleDB dump without the extension; on failure nothing is left of it.
     """
     if not _NAME.fullmatch(database):
@@ -306,6 +306,11 @@ async def _refuse_target(server: Connection, manifest: Manifest, database: str) 
     if (await _one(server, _server.database_there.text, name=database))["there"]:
         raise UsageError(
             f"The database {database} exists; a restore never writes into one.", remedy="Name a new one."
+        )
+    if not (await _one(server, _sql.superuser.text))["rolsuper"]:
+        raise NotAllowed(
+            f"{server.info.user} is no superuser of that server; a restore gives things to roles, as only one may.",
+            remedy="Set database.owner_dsn to an administrator of the server for the restore.",
         )
     version = manifest.timescaledb
     if version and not (await _one(server, _sql.timescale_offered.text, version=version))["offered"]:

@@ -23,7 +23,7 @@ from psycopg.rows import dict_row
 from policywatch.db import backup, migrate
 from policywatch.db.embedded import Server
 from policywatch.db.pool import Database
-from policywatch.errors import PolicyWatchError, UsageError
+from policywatch.errors import NotAllowed, PolicyWatchError, UsageError
 from policywatch.simulated.mail import Refusal, SmtpSink
 from policywatchd.publish import loop
 from tests.daemon.mailing import APPROVER, AUTHOR, Room, World, world
@@ -395,7 +395,13 @@ async def test_a_folder_without_a_manifest_is_listed_as_broken(database: Scratch
     assert backup.listed(desk.backups) == [(place, None)]
 
 
-async def test_who_may_not_read_everything_makes_no_backup(database: Scratch, tmp_path: Path) -> None:
+async def test_who_is_no_owner_makes_no_backup_and_restores_none(database: Scratch, tmp_path: Path) -> None:
     with pytest.raises(PolicyWatchError, match="The database refused: permission denied"):
         await backup.create(database.person("cem", "viewer"), tmp_path / "backups", program="test")
     assert not (tmp_path / "backups").exists()
+
+    place, _ = await backup.create(database.owner, tmp_path / "backups", program="test")
+    there = databases(database.cluster)
+    with pytest.raises(NotAllowed, match="is no superuser of that server"):
+        await backup.restore(database.admin, place, f"{database.name}_2")
+    assert databases(database.cluster) == there

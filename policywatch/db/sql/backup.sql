@@ -43,3 +43,7 @@ DO $$ BEGIN PERFORM timescaledb_post_restore(); END $$;
 -- name: quiet
 -- Roles that are there already, and memberships, are told as notices.
 SELECT pg_catalog.set_config('client_min_messages', 'warning', true) AS quiet;
+
+-- name: superuser
+-- A dump gives functions to pw_rolemaker, which may make none in that schema: only a superuser may do that for it.
+SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user;
