@@ -80,7 +80,7 @@ def _joined(edits: list[_Edit], old: Sequence[str]) -> list[_Edit]:
     for edit in edits:
         if joined:
             last = joined[-1]
-            between = [token for token in old[last[1] : edit[0]] if token[0].isalnum()]
+            between = [token for token in old[last[1] : edit[0]] if token[:1].isalnum()]
             if not between or (len(between) == 1 and len(between[0]) <= _GLUE):
                 joined[-1] = (last[0], edit[1], last[2], edit[3])
                 continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from policywatch.domain.changes import NoiseKind, Passage, PassageKind, Span
@@ -247,6 +247,7 @@ def test_no_block_is_lost(before: str, after: str) -> None:
     assert all(line.text in quoted_new or line.key in {one.key for one in old} for line in new)
 
 
+@example("\xad", "0\xad0")  # a token that typography leaves nothing of
 @given(st.text(max_size=80), st.text(max_size=80))
 def test_unmarked_words_are_equal_on_both_sides(before: str, after: str) -> None:
     old_spans, new_spans = differing_spans(before, after)
