@@ -320,6 +320,8 @@ CREATE TABLE app.change_states (
   severity      text NOT NULL CHECK (severity IN ('none', 'low', 'medium', 'high', 'critical')),
   rank          smallint NOT NULL GENERATED ALWAYS AS
                   (array_position(ARRAY['none', 'low', 'medium', 'high', 'critical'], severity) - 1) STORED,
+  place         smallint NOT NULL GENERATED ALWAYS AS      -- 4 - rank: ascending, as the queue's keyset needs it
+                  (5 - array_position(ARRAY['none', 'low', 'medium', 'high', 'critical'], severity)) STORED,
   verdict       text CHECK (verdict IN ('accepted', 'no_effect', 'bad_capture')),
   decided_by    text,
   decided_at    timestamptz,
@@ -341,13 +343,27 @@ COMMENT ON COLUMN app.change_states.status IS 'second_look unconfirmed queued de
 COMMENT ON COLUMN app.change_states.severity IS 'effective: the machine''s, or a person''s override';
 COMMENT ON COLUMN app.change_states.machine_severity IS 'none low medium high critical, from the newest analysis';
 COMMENT ON COLUMN app.change_states.verdict IS 'accepted | no_effect | bad_capture';
-CREATE INDEX change_states_queue ON app.change_states (rank DESC, detected_at, change_id)
+CREATE INDEX change_states_queue ON app.change_states (place, detected_at, change_id)
   WHERE status IN ('queued', 'unconfirmed');
 CREATE INDEX change_states_second_look ON app.change_states (second_look_at) WHERE status = 'second_look';
 CREATE INDEX change_states_document ON app.change_states (document_id, change_id DESC);
 CREATE INDEX change_states_status ON app.change_states (status, change_id DESC);
 CREATE INDEX change_states_accepted ON app.change_states (decided_at DESC) WHERE verdict = 'accepted';
 CREATE INDEX change_states_same_as ON app.change_states (same_as) WHERE same_as IS NOT NULL;
+CREATE INDEX change_states_oldest ON app.change_states (detected_at) INCLUDE (snoozed_until)
+  WHERE status IN ('queued', 'unconfirmed');
+CREATE INDEX change_states_snoozed ON app.change_states (snoozed_until) INCLUDE (severity)
+  WHERE status IN ('queued', 'unconfirmed') AND snoozed_until IS NOT NULL;
+
+CREATE TABLE app.queue_counts (
+  id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  document_id integer NOT NULL REFERENCES app.policy_documents,
+  severity    text NOT NULL CHECK (severity IN ('none', 'low', 'medium', 'high', 'critical')),
+  waiting     bigint NOT NULL                             -- a sum counts; one row alone may be negative
+) WITH (fillfactor = 50);
+COMMENT ON TABLE app.queue_counts IS 'How many changes wait, kept by a trigger of change_states in the same transaction; the sum over rows counts.';
+COMMENT ON COLUMN app.queue_counts.severity IS 'none low medium high critical';
+CREATE INDEX queue_counts_document ON app.queue_counts (document_id, severity);
 
 CREATE TABLE app.policy_changes (
   id              bigint NOT NULL REFERENCES app.change_states,
@@ -399,6 +415,7 @@ COMMENT ON COLUMN app.change_analyses.severity IS 'none low medium high critical
 CREATE INDEX change_analyses_topics ON app.change_analyses USING gin (topics);
 CREATE INDEX change_analyses_evidence ON app.change_analyses USING gin (evidence jsonb_path_ops);
 CREATE INDEX change_analyses_effective ON app.change_analyses (effective_date) WHERE effective_date IS NOT NULL;
+CREATE INDEX change_analyses_objection ON app.change_analyses (objection_deadline) WHERE objection_deadline IS NOT NULL;
 
 CREATE TABLE app.change_verdicts (
   id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -593,6 +610,8 @@ CREATE TABLE app.guidance_publications (
   segment_id     integer NOT NULL REFERENCES app.member_segments,
   state          text NOT NULL DEFAULT 'grace' CHECK (state IN
                    ('grace', 'releasing', 'paused', 'sent', 'withdrawn', 'lapsed', 'stopped')),
+  place          smallint NOT NULL GENERATED ALWAYS AS     -- in a listing: what is on its way first, then the newest
+                   (coalesce(array_position(ARRAY['grace', 'releasing', 'paused'], state), 4)) STORED,
   approved_count integer NOT NULL CHECK (approved_count >= 0),
   frozen_count   integer,                                  -- recipients, once frozen into rows
   approved_at    timestamptz NOT NULL DEFAULT app.pw_now(),
@@ -612,6 +631,7 @@ COMMENT ON TABLE app.guidance_publications IS 'Approved guidance on its way (P-n
 COMMENT ON COLUMN app.guidance_publications.state IS 'grace releasing paused sent withdrawn lapsed stopped';
 CREATE INDEX guidance_publications_active ON app.guidance_publications (release_at)
   WHERE state IN ('grace', 'releasing', 'paused');
+CREATE INDEX guidance_publications_place ON app.guidance_publications (place, id DESC);
 CREATE INDEX guidance_publications_draft ON app.guidance_publications (draft_id);
 CREATE INDEX guidance_publications_revision ON app.guidance_publications (revision_id);
 CREATE INDEX guidance_publications_segment ON app.guidance_publications (segment_id);
@@ -648,6 +668,19 @@ CREATE INDEX publication_recipients_open ON app.publication_recipients (publicat
 CREATE INDEX publication_recipients_held ON app.publication_recipients (lease_until) WHERE state IN ('claimed', 'sending');
 CREATE INDEX publication_recipients_uncertain ON app.publication_recipients (publication_id) WHERE state = 'uncertain';
 CREATE INDEX publication_recipients_hash ON app.publication_recipients (recipient_hash);
+
+CREATE TABLE app.publication_counts (
+  id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  publication_id bigint NOT NULL REFERENCES app.guidance_publications,
+  state          text NOT NULL CHECK (state IN ('queued', 'claimed', 'sending', 'sent', 'deferred', 'failed', 'uncertain',
+                   'suppressed', 'cancelled')),
+  recipients     bigint NOT NULL,                         -- a sum counts; one row alone may be negative
+  first_sent_at  timestamptz,
+  last_sent_at   timestamptz
+) WITH (fillfactor = 50);
+COMMENT ON TABLE app.publication_counts IS 'The ledger in numbers, kept by a trigger of publication_recipients in the same transaction; the sum over rows counts.';
+COMMENT ON COLUMN app.publication_counts.state IS 'queued claimed sending sent deferred failed uncertain suppressed cancelled';
+CREATE INDEX publication_counts_publication ON app.publication_counts (publication_id, state);
 
 CREATE TABLE app.suppressions (
   id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -796,6 +829,7 @@ CREATE TABLE app.system_metrics (
 );
 COMMENT ON TABLE app.system_metrics IS 'Health of the service over time (series, one-day chunks).';
 CREATE INDEX system_metrics_name ON app.system_metrics (name, at DESC);
+CREATE INDEX system_metrics_at ON app.system_metrics (at DESC);
 
 CREATE TABLE app.system_config (
   key        text PRIMARY KEY,
@@ -944,6 +978,88 @@ BEGIN
 END $$;
 CREATE TRIGGER released BEFORE INSERT OR UPDATE OF state ON app.publication_recipients
   FOR EACH ROW EXECUTE FUNCTION app.check_recipient();
+
+-- Counters. To count a hundred thousand rows takes longer than a screen may: these are exact and of the transaction of
+-- what they count. A writer adds to a row that nobody else holds, or to a new one, so that writers never wait for each
+-- other here and there are no more rows of one kind than there were writers at once.
+CREATE FUNCTION app.add_waiting(p_document integer, p_severity text, p_waiting bigint) RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, app, pg_temp AS $$
+BEGIN
+  UPDATE app.queue_counts SET waiting = waiting + p_waiting
+   WHERE id = (SELECT c.id FROM app.queue_counts c WHERE c.document_id = p_document AND c.severity = p_severity
+               ORDER BY c.id LIMIT 1 FOR UPDATE SKIP LOCKED);
+  IF NOT FOUND THEN
+    INSERT INTO app.queue_counts (document_id, severity, waiting) VALUES (p_document, p_severity, p_waiting);
+  END IF;
+END $$;
+CREATE FUNCTION app.count_queue() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, app, pg_temp AS $$
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    PERFORM app.add_waiting(document_id, severity, count(*)) FROM came
+      WHERE status IN ('queued', 'unconfirmed') GROUP BY document_id, severity;
+  ELSIF TG_OP = 'DELETE' THEN
+    PERFORM app.add_waiting(document_id, severity, -count(*)) FROM gone
+      WHERE status IN ('queued', 'unconfirmed') GROUP BY document_id, severity;
+  ELSE
+    PERFORM app.add_waiting(document_id, severity, sum(n)::bigint) FROM (
+      SELECT document_id, severity, 1 AS n FROM came WHERE status IN ('queued', 'unconfirmed') UNION ALL
+      SELECT document_id, severity, -1 FROM gone WHERE status IN ('queued', 'unconfirmed')) moved
+      GROUP BY document_id, severity HAVING sum(n) <> 0;
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER counted_new AFTER INSERT ON app.change_states
+  REFERENCING NEW TABLE AS came FOR EACH STATEMENT EXECUTE FUNCTION app.count_queue();
+CREATE TRIGGER counted AFTER UPDATE ON app.change_states
+  REFERENCING OLD TABLE AS gone NEW TABLE AS came FOR EACH STATEMENT EXECUTE FUNCTION app.count_queue();
+CREATE TRIGGER counted_gone AFTER DELETE ON app.change_states
+  REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION app.count_queue();
+
+CREATE FUNCTION app.add_recipients(p_publication bigint, p_state text, p_recipients bigint, p_first timestamptz, p_last timestamptz)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, app, pg_temp AS $$
+BEGIN
+  UPDATE app.publication_counts SET recipients = recipients + p_recipients, first_sent_at = least(first_sent_at, p_first),
+         last_sent_at = greatest(last_sent_at, p_last)
+   WHERE id = (SELECT c.id FROM app.publication_counts c WHERE c.publication_id = p_publication AND c.state = p_state
+               ORDER BY c.id LIMIT 1 FOR UPDATE SKIP LOCKED);
+  IF NOT FOUND THEN
+    INSERT INTO app.publication_counts (publication_id, state, recipients, first_sent_at, last_sent_at)
+    VALUES (p_publication, p_state, p_recipients, p_first, p_last);
+  END IF;
+END $$;
+CREATE FUNCTION app.count_recipients() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, app, pg_temp AS $$
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    PERFORM app.add_recipients(publication_id, state, count(*), min(sent_at), max(sent_at)) FROM came GROUP BY publication_id, state;
+  ELSIF TG_OP = 'DELETE' THEN
+    PERFORM app.add_recipients(publication_id, state, -count(*), NULL, NULL) FROM gone GROUP BY publication_id, state;
+  ELSE
+    PERFORM app.add_recipients(publication_id, state, sum(n)::bigint, min(sent_at), max(sent_at)) FROM (
+      SELECT publication_id, state, 1 AS n, sent_at FROM came UNION ALL SELECT publication_id, state, -1, NULL FROM gone) moved
+      GROUP BY publication_id, state HAVING sum(n) <> 0;
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER counted_new AFTER INSERT ON app.publication_recipients
+  REFERENCING NEW TABLE AS came FOR EACH STATEMENT EXECUTE FUNCTION app.count_recipients();
+CREATE TRIGGER counted AFTER UPDATE ON app.publication_recipients
+  REFERENCING OLD TABLE AS gone NEW TABLE AS came FOR EACH STATEMENT EXECUTE FUNCTION app.count_recipients();
+CREATE TRIGGER counted_gone AFTER DELETE ON app.publication_recipients
+  REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION app.count_recipients();
+
+CREATE FUNCTION app.recount() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, app, pg_temp AS $$
+-- All counters from the rows they count; for rows that came while triggers were off. Writers wait meanwhile.
+BEGIN
+  LOCK TABLE app.change_states, app.publication_recipients IN SHARE ROW EXCLUSIVE MODE;
+  DELETE FROM app.queue_counts;
+  DELETE FROM app.publication_counts;
+  INSERT INTO app.queue_counts (document_id, severity, waiting)
+  SELECT document_id, severity, count(*) FROM app.change_states WHERE status IN ('queued', 'unconfirmed') GROUP BY 1, 2;
+  INSERT INTO app.publication_counts (publication_id, state, recipients, first_sent_at, last_sent_at)
+  SELECT publication_id, state, count(*), min(sent_at), max(sent_at) FROM app.publication_recipients GROUP BY 1, 2;
+END $$;
 
 -- 8. Series (TimescaleDB where present) -------------------------------------------------------------
 DO $$

@@ -7,17 +7,22 @@ FROM pg_class c WHERE c.relnamespace = 'app'::regnamespace AND c.relkind IN ('r'
 COMMENT ON VIEW read.table_sizes IS 'Bytes with indexes and TOAST, rows as the planner estimates them (chunks of a series count apart).';
 
 CREATE VIEW read.queue_ages WITH (security_barrier) AS
-SELECT 'changes'::text AS queue, count(*) AS waiting, extract(epoch FROM app.pw_now() - min(detected_at))::double precision AS oldest_seconds
-  FROM app.change_states WHERE status IN ('queued', 'unconfirmed')
+SELECT 'changes'::text AS queue, (SELECT coalesce(sum(c.waiting), 0)::bigint FROM app.queue_counts c) AS waiting,
+       extract(epoch FROM app.pw_now() - (SELECT min(detected_at) FROM app.change_states
+                                          WHERE status IN ('queued', 'unconfirmed')))::double precision AS oldest_seconds
 UNION ALL
 SELECT 'visits', count(*), extract(epoch FROM app.pw_now() - min(due_at))::double precision
-  FROM app.policy_documents WHERE state = 'active' AND due_at <= app.pw_now()
+  FROM app.policy_documents WHERE state = 'active' AND due_at <= (SELECT app.pw_now())
 UNION ALL
 SELECT 'approvals', count(*), extract(epoch FROM app.pw_now() - min(requested_at))::double precision
   FROM app.approval_requests WHERE state = 'pending'
 UNION ALL
-SELECT 'recipients', count(*), extract(epoch FROM app.pw_now() - min(next_at))::double precision
-  FROM app.publication_recipients WHERE state IN ('queued', 'deferred')
+SELECT 'recipients', (SELECT coalesce(sum(c.recipients), 0)::bigint FROM app.publication_counts c WHERE c.state IN ('queued', 'deferred')),
+       extract(epoch FROM app.pw_now() - (
+         SELECT min(r.next_at) FROM app.guidance_publications p
+         CROSS JOIN LATERAL (SELECT x.next_at FROM app.publication_recipients x
+                             WHERE x.publication_id = p.id AND x.state IN ('queued', 'deferred') ORDER BY x.next_at LIMIT 1) r
+         WHERE p.state IN ('grace', 'releasing', 'paused')))::double precision
 UNION ALL
 SELECT 'requests', count(*), extract(epoch FROM app.pw_now() - min(requested_at))::double precision
   FROM app.requests WHERE state IN ('waiting', 'serving');
@@ -33,7 +38,7 @@ CREATE VIEW read.replication WITH (security_barrier) AS SELECT replica, state, l
 
 CREATE VIEW read.newest_metrics WITH (security_barrier) AS
 SELECT DISTINCT ON (m.name, m.labels) m.name, m.labels, m.value, m.at FROM app.system_metrics m
-WHERE m.at > app.pw_now() - interval '15 minutes' ORDER BY m.name, m.labels, m.at DESC;
+WHERE m.at > (SELECT app.pw_now()) - interval '15 minutes' ORDER BY m.name, m.labels, m.at DESC;
 
 GRANT SELECT ON read.table_sizes, read.queue_ages, read.replication, read.newest_metrics TO pw_viewer, pw_auditor, pw_daemon;
 GRANT USAGE ON SCHEMA read TO pw_daemon;

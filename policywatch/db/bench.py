@@ -48,7 +48,7 @@ BUDGETS: tuple[tuple[str, tuple[str, ...], float], ...] = (
     ("approvals", ("desk.approvals", "listing.approvals"), 20.0),
     ("platform status", ("listing.platforms", "desk.standing"), 20.0),
     ("publications", ("desk.publications", "listing.publications"), 20.0),
-    ("guidance metrics", ("read.guidance_metrics",), 50.0),
+    ("guidance metrics", ("bench.guidance_metrics",), 50.0),
 )
 
 
@@ -107,7 +107,7 @@ async def run(
         world = World(scale, now, places)
         figures, left_out = list[Figure](), dict[str, str]()
         for login, conninfo, queries in (
-            ("person", scratch.person, [*bench_measure.statements(PERSON), *views]),
+            ("person", scratch.person, [*bench_measure.statements(PERSON), _sql.guidance_metrics, *views]),
             ("daemon", scratch.daemon, bench_measure.statements(DAEMON)),
         ):
             async with await _open(conninfo) as db:

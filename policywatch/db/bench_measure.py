@@ -194,6 +194,7 @@ class World:
 _OWN: dict[str, dict[str, Any]] = {
     "listing.documents": {"document": None},
     "listing.changes": {"document": None},
+    "listing.publications": {"publication": None},
     "history.document_id": {"platform": 1, "key": "document-7"},
     "publishing.resolve_by_journal": {"accepted": [1], "handed": [1], "claims": []},
 }
@@ -263,7 +264,10 @@ async def _once(db: Database, query: Query, world: World) -> tuple[float, float,
 
 
 async def _carried_out(tx: Tx, query: Query, arguments: Arguments) -> int:
-    if re.sub(r"--.*", "", query.text).lstrip().startswith(("SELECT", "WITH")) or "RETURNING" in query.text:
+    if (
+        re.sub(r"--.*", "", query.text).lstrip().startswith(("SELECT", "WITH", "TABLE"))
+        or "RETURNING" in query.text
+    ):
         return len(await tx.all(query, **arguments))
     return await tx.run(query, **arguments)
 

@@ -220,7 +220,6 @@ _SQL_CLOCK = re.compile(
 #: Where another clock than app.pw_now() may stand, and how often.
 SQL_CLOCKS = {
     "migrations/001_initial_schema.sql": 1,  # the body of app.pw_now() itself
-    "policywatch/db/sql/listing.sql": 1,  # what is listed as upcoming: a date in texts, and nothing is decided by it
     "policywatch/db/sql/migrate.sql": 3,  # when a migration ran: before there is an app.pw_now()
 }
 

@@ -38,7 +38,11 @@ SELECT viewname AS view FROM pg_catalog.pg_views WHERE schemaname = 'read' ORDER
 
 -- name: first_rows
 -- {view}: what a person with psql asks first.
-SELECT * FROM read.{view} LIMIT 200;
+TABLE read.{view} LIMIT 200;
+
+-- name: guidance_metrics
+-- All of them, as a person asks for figures.
+SELECT * FROM read.guidance_metrics;
 
 -- name: floor
 SELECT 1;
@@ -50,7 +54,11 @@ EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON)
 -- name: places
 -- Rows of the queue in its order, as the desk's marks: pages are asked from the first to the last.
 SELECT rank, detected_at AS at, change_id AS after FROM app.change_states WHERE status IN ('queued', 'unconfirmed')
-ORDER BY rank DESC, detected_at, change_id;
+ORDER BY place, detected_at, change_id;
+
+-- name: recount
+-- Triggers were off: the counters are made from the rows.
+SELECT app.recount();
 
 -- name: create_daemon
 CREATE ROLE {name} LOGIN IN ROLE pw_daemon;

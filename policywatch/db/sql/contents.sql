@@ -25,12 +25,12 @@ WITH RECURSIVE chain AS (
 SELECT sha256, codec, base_sha256, raw_len, payload FROM chain ORDER BY step;
 
 -- name: chain_for_people
--- The same through the view that people may read.
+-- The same through the view that people may read; LIMIT keeps each step a search by the key, which no join with a barrier is.
 WITH RECURSIVE chain AS (
   SELECT c.sha256, c.codec, c.base_sha256, c.raw_len, c.payload, 0 AS step
   FROM read.contents c WHERE c.sha256 = %(sha256)s
   UNION ALL
   SELECT c.sha256, c.codec, c.base_sha256, c.raw_len, c.payload, b.step + 1
-  FROM chain b JOIN read.contents c ON c.sha256 = b.base_sha256 WHERE b.step < 100
+  FROM chain b CROSS JOIN LATERAL (SELECT x.* FROM read.contents x WHERE x.sha256 = b.base_sha256 LIMIT 1) c WHERE b.step < 100
 )
 SELECT sha256, codec, base_sha256, raw_len, payload FROM chain ORDER BY step;

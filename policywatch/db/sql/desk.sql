@@ -16,15 +16,16 @@ FROM read.me m,
 SELECT undecided, critical, snoozed, oldest FROM read.queue_counts;
 
 -- name: queue_page
--- By keyset, in the order of the index: the most severe first, then the oldest.
-SELECT change_id, version, platform, document_name, detected_at, severity, machine_severity, rank, summary, words_added,
-       words_removed, verdict, decided_by, decided_at, snoozed_until,
-       CASE WHEN claimed_until > (SELECT server_time FROM read.me) THEN claimed_by END AS taken_by
-FROM read.recent_unreviewed_changes
-WHERE %(rank)s::smallint IS NULL
-   OR (-rank, detected_at, change_id) > (-%(rank)s::smallint, %(at)s::timestamptz, %(after)s::bigint)
-ORDER BY rank DESC, detected_at, change_id
-LIMIT %(most)s;
+-- By keyset, in the order of the view and of its index: the most severe first, then the oldest. The page is cut inside,
+-- where the index is still in order; the order is said once more outside.
+SELECT q.*, CASE WHEN q.claimed_until > (SELECT server_time FROM read.me) THEN q.claimed_by END AS taken_by
+FROM (SELECT change_id, version, platform, document_name, detected_at, severity, machine_severity, rank, place, summary,
+             words_added, words_removed, verdict, decided_by, decided_at, snoozed_until, claimed_by, claimed_until
+      FROM read.recent_unreviewed_changes
+      WHERE (place, detected_at, change_id)
+          > (coalesce(4 - %(rank)s::integer, -1)::smallint, coalesce(%(at)s::timestamptz, '-infinity'), coalesce(%(after)s::bigint, 0))
+      LIMIT %(most)s) q
+ORDER BY q.place, q.detected_at, q.change_id;
 
 -- name: queue_rows
 SELECT change_id, version, platform, document_name, detected_at, severity, machine_severity, rank, summary, words_added,
@@ -63,14 +64,14 @@ SELECT a.id, a.version, a.draft_id, a.title, a.author, a.requested_at, a.expires
        (SELECT array_agg(DISTINCT r.editor) FROM read.draft_revisions r WHERE r.draft_id = a.draft_id) AS editors,
        (SELECT array_agg(format('C-%%s accepted by %%s', c.change_id, c.decided_by) ORDER BY c.change_id)
         FROM read.changes c
-        WHERE c.change_id IN (SELECT e.change_id FROM read.draft_evidence e WHERE e.draft_id = a.draft_id)) AS based_on
+        WHERE c.change_id = ANY (ARRAY(SELECT e.change_id FROM read.draft_evidence e WHERE e.draft_id = a.draft_id))) AS based_on
 FROM read.pending_approvals a ORDER BY a.requested_at, a.id;
 
 -- name: publications
+-- What is on its way first, then the newest: the view's order, cut where the index is still in order.
 SELECT p.id, p.version, p.draft_id, p.subject, p.state, p.segment, p.approved_count, p.frozen_count, p.release_at,
        p.ended_at, p.pause_reason, p.queued, p.sending, p.sent, p.deferred, p.failed, p.uncertain,
        (SELECT string_agg(DISTINCT who, ', ') FROM read.approvals a, unnest(a.approved_by) who
         WHERE a.draft_id = p.draft_id AND a.state IN ('approved', 'voided')) AS approved_by
-FROM read.publications p
-ORDER BY CASE p.state WHEN 'grace' THEN 0 WHEN 'releasing' THEN 1 WHEN 'paused' THEN 2 ELSE 3 END, p.id DESC
-LIMIT 200;
+FROM (SELECT * FROM read.publications LIMIT 200) p
+ORDER BY p.place, p.id DESC;

@@ -30,14 +30,15 @@ SELECT id, position, url, render, state, health, cause, failing_since, last_visi
 FROM read.document_pages WHERE document_id = %(document_id)s ORDER BY position;
 
 -- name: snapshots
-SELECT id, fetched_at, source, kind, partial, text_sha256, recorded_at
-FROM read.snapshots WHERE document_id = %(document_id)s ORDER BY id DESC LIMIT %(limit)s;
+-- Newest first: the view's order, cut where the index is still in order.
+SELECT s.* FROM (SELECT id, fetched_at, source, kind, partial, text_sha256, recorded_at
+                 FROM read.snapshots WHERE document_id = %(document_id)s LIMIT %(limit)s) s ORDER BY s.id DESC;
 
 -- name: snapshot_at
--- The text believed at a time: by the order of history, not of commit dates.
+-- The text believed at a time: by the order of history (the view's), not of commit dates.
 SELECT id, fetched_at, source, kind, text_sha256 FROM read.snapshots
 WHERE document_id = %(document_id)s AND (%(at)s::timestamptz IS NULL OR fetched_at <= %(at)s)
-ORDER BY id DESC LIMIT 1;
+LIMIT 1;
 
 -- name: search
 SELECT platform, document, ts_rank(words, q) AS rank, snapshot_id
@@ -57,9 +58,8 @@ WHERE (%(platform)s::text IS NULL OR platform = %(platform)s)
 ORDER BY CASE WHEN %(by_rank)s THEN -rank ELSE 0 END, change_id DESC LIMIT %(limit)s;
 
 -- name: upcoming
--- Changes whose terms take effect, or whose objection ends, from today on.
-SELECT change_id, platform, document, severity, verdict, effective_date, objection_deadline, summary FROM read.changes
-WHERE NOT historical AND noise_kind = 'none' AND greatest(effective_date, objection_deadline) >= current_date
+-- Changes whose terms take effect, or whose objection ends, from today on: the nearest date first.
+SELECT change_id, platform, document, severity, verdict, effective_date, objection_deadline, summary FROM read.upcoming_changes
 ORDER BY least(coalesce(objection_deadline, effective_date), coalesce(effective_date, objection_deadline)), change_id LIMIT %(limit)s;
 
 -- name: change
@@ -96,9 +96,12 @@ SELECT id, draft_id, title, author, requested_by, requested_at, expires_at, stat
 FROM read.approvals WHERE id = %(approval)s;
 
 -- name: publications
-SELECT id, draft_id, title, state, segment, approved_count, frozen_count, approved_at, release_at, released_at, ended_at, ended_by,
-       pause_reason, recipients, queued, sending, sent, deferred, failed, uncertain, suppressed, cancelled, version, server_time
-FROM read.publications WHERE (%(publication)s::bigint IS NULL OR id = %(publication)s) ORDER BY id DESC LIMIT %(limit)s;
+-- What is on its way first, then the newest: the view's order, cut where the index is still in order.
+SELECT p.* FROM (
+  SELECT id, draft_id, title, state, place, segment, approved_count, frozen_count, approved_at, release_at, released_at, ended_at,
+         ended_by, pause_reason, recipients, queued, sending, sent, deferred, failed, uncertain, suppressed, cancelled, version, server_time
+  FROM read.publications WHERE (%(publication)s::bigint IS NULL OR id = %(publication)s) LIMIT %(limit)s) p
+ORDER BY p.place, p.id DESC;
 
 -- name: recipients
 SELECT id, hash, state, tries, next_at, sending_at, sent_at, last_code, last_text FROM read.recipients
@@ -115,10 +118,12 @@ SELECT id, user_name, kind, client, started_at, heartbeat_at, ended_at, ended_by
 WHERE %(all)s OR ended_at IS NULL ORDER BY started_at DESC LIMIT %(limit)s;
 
 -- name: audit
-SELECT id, at, actor, session_id, action, object_kind, object_id, outcome, code, before, after FROM read.audit
-WHERE (%(actor)s::text IS NULL OR actor = %(actor)s) AND (%(action)s::text IS NULL OR action LIKE %(action)s)
-  AND (%(outcome)s::text IS NULL OR outcome = %(outcome)s) AND (%(since)s::timestamptz IS NULL OR at >= %(since)s)
-ORDER BY id DESC LIMIT %(limit)s;
+-- Newest first: the view's order, cut where the index is still in order.
+SELECT x.* FROM (
+  SELECT id, at, actor, session_id, action, object_kind, object_id, outcome, code, before, after FROM read.audit
+  WHERE (%(actor)s::text IS NULL OR actor = %(actor)s) AND (%(action)s::text IS NULL OR action LIKE %(action)s)
+    AND (%(outcome)s::text IS NULL OR outcome = %(outcome)s) AND (%(since)s::timestamptz IS NULL OR at >= %(since)s)
+  LIMIT %(limit)s) x ORDER BY x.id DESC;
 
 -- name: alerts
 SELECT id, kind, subject, audience, level, sentence, opened_at, seen_at, times, acked_by, closed_at FROM read.alerts

@@ -29,7 +29,7 @@ SELECT count(*) FROM noted;
 
 -- name: forget_measures
 -- Older than the retention of metrics.
-DELETE FROM app.system_metrics WHERE at < app.pw_now() - %(keep)s::interval;
+DELETE FROM app.system_metrics WHERE at < (SELECT app.pw_now()) - %(keep)s::interval;
 
 -- name: config_value
 -- One fact of this database.
