@@ -25,7 +25,11 @@ minutes), `analysis.llm`, `alerts.mail_to`, `guidance.template`, `guidance.test_
 `retention.addresses`. A changed file is read when the daemon starts again.
 """
 # Their value depends on who reads them and where.
-_BY_MACHINE = {("database", "user"): "auto", ("database", "state_folder"): "auto", ("backup", "folder"): "backups"}
+_BY_MACHINE = {
+    ("database", "user"): "auto",
+    ("database", "state_folder"): "auto",
+    ("backup", "folder"): "backups",
+}
 # Classes that are parts of others: named where they are used, told once at the end.
 _PARTS = ("Platform", "Document", "Page", "Range", "Archive", "Segment", "Columns", "SecretRef")
 
