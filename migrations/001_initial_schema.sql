@@ -3,10 +3,14 @@
 -- Run by the migration runner in one transaction, as the role that administers the database. Views and
 -- acts (schemas read and act) stand in api/*.sql and are applied after this file in the same command.
 -- Session settings that the runner may set before: policywatch.admin_name (default 'admin'),
--- policywatch.timescale ('auto' | 'require' | 'off').
+-- policywatch.timescale ('auto' | 'require' | 'off'), policywatch.without_pgcrypto ('on': a test's server that lacks it).
 
 -- 1. Extensions, schema (the roles stand in roles.sql) ---------------------------------------------
-CREATE EXTENSION IF NOT EXISTS pgcrypto WITH SCHEMA public;
+DO $$ BEGIN
+  IF current_setting('policywatch.without_pgcrypto', true) IS DISTINCT FROM 'on' THEN
+    CREATE EXTENSION IF NOT EXISTS pgcrypto WITH SCHEMA public;
+  END IF;
+END $$;
 DO $$
 BEGIN  -- for metrics only, and only an administrator may create it
   IF EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_stat_statements') THEN
@@ -812,10 +816,12 @@ CREATE TABLE app.audit_seals (
   high              xid8 NOT NULL,
   row_count         integer NOT NULL,
   first_id          bigint,
-  last_id           bigint,
+  last_id           bigint,                                -- of an epoch's first seal: the newest row there was
+  ids               int8multirange NOT NULL DEFAULT '{}',  -- the rows, exactly: slow writers leave gaps
   root              bytea NOT NULL,
-  chain             bytea NOT NULL,                        -- sha256(previous chain || low || high || count || root)
-  at                timestamptz NOT NULL DEFAULT app.pw_now()
+  chain             bytea NOT NULL,                        -- sha256(previous chain || epoch || system || low || high || count || root)
+  at                timestamptz NOT NULL DEFAULT app.pw_now(),
+  UNIQUE (epoch, low)
 );
 COMMENT ON TABLE app.audit_seals IS 'Merkle roots of the audit rows of a transaction range, chained.';
 
@@ -880,6 +886,15 @@ BEGIN
   RETURN NEW;
 END $$;
 CREATE TRIGGER hash BEFORE INSERT ON app.draft_revisions FOR EACH ROW EXECUTE FUNCTION app.hash_revision();
+DO $$
+DECLARE t text;
+BEGIN  -- a row that is gone could come again: the second mail, the second yes
+  FOREACH t IN ARRAY ARRAY['change_states', 'guidance_drafts', 'draft_evidence', 'approval_requests', 'guidance_publications',
+      'publication_recipients'] LOOP
+    EXECUTE format('CREATE TRIGGER kept BEFORE DELETE ON app.%I FOR EACH ROW EXECUTE FUNCTION app.refuse_rewrite()', t);
+    EXECUTE format('CREATE TRIGGER no_truncate BEFORE TRUNCATE ON app.%I FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_rewrite()', t);
+  END LOOP;
+END $$;
 CREATE FUNCTION app.hash_segment() RETURNS trigger LANGUAGE plpgsql
 SET search_path = pg_catalog, app, pg_temp AS $$
 BEGIN
@@ -904,21 +919,129 @@ CREATE TRIGGER states BEFORE INSERT OR UPDATE OF status ON app.change_states
 CREATE TRIGGER states BEFORE INSERT OR UPDATE OF state ON app.requests
   FOR EACH ROW EXECUTE FUNCTION app.check_transition('request', 'state');
 
+CREATE FUNCTION app.approvals_for(p_draft bigint) RETURNS integer LANGUAGE sql STABLE
+SET search_path = pg_catalog, app, pg_temp AS $$
+  SELECT greatest(
+    (SELECT (value #>> '{}')::integer FROM app.system_config WHERE key = 'approvals_needed'),
+    (SELECT (value #>> '{}')::integer FROM app.system_config WHERE key = 'approvals_needed_critical'
+      AND EXISTS (SELECT FROM app.draft_evidence e JOIN app.change_states s ON s.change_id = e.change_id
+                  WHERE e.draft_id = p_draft AND s.severity = 'critical'))) $$;
+COMMENT ON FUNCTION app.approvals_for IS 'How many persons must approve a draft: more when it rests on a critical change.';
+
+CREATE FUNCTION app.check_draft() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, app, pg_temp AS $$
+BEGIN
+  IF NEW.author <> OLD.author THEN
+    RAISE EXCEPTION 'the author of G-% is fixed', OLD.id USING ERRCODE = 'check_violation';
+  END IF;
+  IF NEW.revision <> OLD.revision AND (NEW.state <> 'open' OR NEW.revision < OLD.revision) THEN
+    RAISE EXCEPTION 'G-% is %: its text is fixed', OLD.id, NEW.state USING ERRCODE = 'check_violation';
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER fixed BEFORE UPDATE ON app.guidance_drafts FOR EACH ROW EXECUTE FUNCTION app.check_draft();
+
+CREATE FUNCTION app.check_revision() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, app, pg_temp AS $$
+-- A text is added to an open draft alone; for a draft that waits for a yes or has it, the asking ends first.
+BEGIN
+  IF (SELECT state FROM app.guidance_drafts WHERE id = NEW.draft_id) <> 'open' THEN
+    RAISE EXCEPTION 'G-% is not open: no text is added', NEW.draft_id USING ERRCODE = 'check_violation';
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER open_draft BEFORE INSERT ON app.draft_revisions FOR EACH ROW EXECUTE FUNCTION app.check_revision();
+
+CREATE FUNCTION app.check_approval() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, app, pg_temp AS $$
+-- What was asked is fixed; approved is what enough second persons approved, in time, in exactly this text.
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    IF NOT EXISTS (SELECT FROM app.draft_revisions r JOIN app.guidance_drafts d ON d.id = r.draft_id
+                   WHERE r.id = NEW.revision_id AND r.draft_id = NEW.draft_id AND r.number = d.revision AND r.content_hash = NEW.content_hash)
+       OR NOT EXISTS (SELECT FROM app.member_segments s WHERE s.id = NEW.segment_id AND s.definition_hash = NEW.segment_hash)
+       OR NEW.approvals_needed < app.approvals_for(NEW.draft_id) THEN
+      RAISE EXCEPTION 'an approval request names the newest text, its segment''s definition and enough approvals'
+        USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+  END IF;
+  IF (NEW.draft_id, NEW.revision_id, NEW.content_hash, NEW.segment_id, NEW.segment_hash, NEW.approvals_needed, NEW.requested_by,
+      NEW.requested_at, NEW.expires_at) IS DISTINCT FROM
+     (OLD.draft_id, OLD.revision_id, OLD.content_hash, OLD.segment_id, OLD.segment_hash, OLD.approvals_needed, OLD.requested_by,
+      OLD.requested_at, OLD.expires_at)
+     OR (OLD.recipient_count IS NOT NULL OR OLD.state <> 'pending') AND NEW.recipient_count IS DISTINCT FROM OLD.recipient_count
+     OR OLD.decided_at IS NOT NULL AND NEW.state = OLD.state AND NEW.decided_at IS DISTINCT FROM OLD.decided_at THEN
+    RAISE EXCEPTION 'what A-% asks is fixed', OLD.id USING ERRCODE = 'check_violation';
+  END IF;
+  IF NEW.state = 'approved' AND OLD.state <> 'approved' THEN
+    NEW.decided_at := app.pw_now();
+    IF OLD.expires_at <= NEW.decided_at OR OLD.approvals_needed > (
+        SELECT count(*) FROM app.approval_decisions d
+        WHERE d.request_id = OLD.id AND d.decision = 'approve' AND d.content_hash = OLD.content_hash AND d.count_seen = OLD.recipient_count) THEN
+      RAISE EXCEPTION 'A-% lacks approvals, or is too late', OLD.id USING ERRCODE = 'check_violation';
+    END IF;
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER asked BEFORE INSERT OR UPDATE ON app.approval_requests FOR EACH ROW EXECUTE FUNCTION app.check_approval();
+
 CREATE FUNCTION app.check_second_person() RETURNS trigger LANGUAGE plpgsql
 SET search_path = pg_catalog, app, pg_temp AS $$
--- Four eyes: whoever wrote or edited any revision of the draft cannot decide for it. No role is exempt.
+-- Four eyes: whoever wrote, edited or submitted any revision of the draft cannot approve it. No role is exempt, and nobody
+-- decides in another's name: the actor is whoever is logged in, at the time of the database.
+DECLARE q app.approval_requests;
 BEGIN
-  IF NEW.decision = 'approve' AND EXISTS (
-      SELECT FROM app.approval_requests q
-      JOIN app.guidance_drafts d ON d.id = q.draft_id
-      LEFT JOIN app.draft_revisions r ON r.draft_id = d.id
-      WHERE q.id = NEW.request_id AND NEW.actor IN (d.author, r.editor)) THEN
+  NEW.actor := session_user;
+  NEW.at := app.pw_now();
+  SELECT * INTO q FROM app.approval_requests WHERE id = NEW.request_id FOR UPDATE;
+  IF q.state <> 'pending' OR q.content_hash <> NEW.content_hash OR NEW.decision = 'approve' AND (q.expires_at <= NEW.at
+      OR q.recipient_count IS NULL OR NEW.count_seen IS DISTINCT FROM q.recipient_count) THEN
+    RAISE EXCEPTION 'A-% is not waiting for a decision on this text and count', NEW.request_id USING ERRCODE = 'check_violation';
+  END IF;
+  IF NOT EXISTS (SELECT FROM app.users u WHERE u.name = NEW.actor AND u.state = 'active' AND u.role IN ('approver', 'admin')) THEN
+    RAISE EXCEPTION '% is no approver here', NEW.actor USING ERRCODE = 'check_violation';
+  END IF;
+  IF NEW.decision = 'approve' AND (NEW.actor = q.requested_by OR EXISTS (
+      SELECT FROM app.guidance_drafts d LEFT JOIN app.draft_revisions r ON r.draft_id = d.id
+      WHERE d.id = q.draft_id AND NEW.actor IN (d.author, r.editor))) THEN
     RAISE EXCEPTION 'an author or editor of a draft cannot approve it' USING ERRCODE = 'check_violation';
   END IF;
   RETURN NEW;
 END $$;
 CREATE TRIGGER second_person BEFORE INSERT ON app.approval_decisions
   FOR EACH ROW EXECUTE FUNCTION app.check_second_person();
+
+CREATE FUNCTION app.check_chain() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, app, pg_temp AS $$
+-- At the end of each transaction draft, approval request and publication agree, whoever wrote them. (SECURITY DEFINER: a
+-- deferred trigger runs as the person, who has no rights on tables.)
+DECLARE d app.guidance_drafts; pending integer; live integer; chain bigint;
+BEGIN
+  chain := CASE TG_TABLE_NAME WHEN 'guidance_drafts' THEN (to_jsonb(NEW) ->> 'id')::bigint ELSE (to_jsonb(NEW) ->> 'draft_id')::bigint END;
+  SELECT * INTO d FROM app.guidance_drafts WHERE id = chain;
+  SELECT count(*) INTO pending FROM app.approval_requests q WHERE q.draft_id = chain AND q.state = 'pending';
+  SELECT count(*) INTO live FROM app.guidance_publications p WHERE p.draft_id = chain AND p.state IN ('grace', 'releasing', 'paused');
+  IF d.revision IS DISTINCT FROM (SELECT coalesce(max(r.number), 0) FROM app.draft_revisions r WHERE r.draft_id = chain) THEN
+    RAISE EXCEPTION 'G-% does not point to its newest text', chain USING ERRCODE = 'check_violation';
+  END IF;
+  IF pending <> (d.state = 'submitted')::integer OR live <> (d.state = 'approved')::integer THEN
+    RAISE EXCEPTION 'G-% is %, with % waiting approval requests and % publications under way', chain, d.state, pending, live
+      USING ERRCODE = 'check_violation';
+  END IF;
+  IF EXISTS (SELECT FROM app.approval_requests q JOIN app.draft_revisions r ON r.id = q.revision_id
+             WHERE q.draft_id = chain AND q.state = 'pending' AND r.number <> d.revision)
+     OR EXISTS (SELECT FROM app.approval_requests q LEFT JOIN app.guidance_publications p ON p.request_id = q.id
+                WHERE q.draft_id = chain AND (q.state = 'approved') <> coalesce(p.state NOT IN ('withdrawn', 'lapsed'), false)) THEN
+    RAISE EXCEPTION 'G-% has an approval that does not fit its publication or its text', chain USING ERRCODE = 'check_violation';
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER chain AFTER INSERT OR UPDATE ON app.guidance_drafts DEFERRABLE INITIALLY DEFERRED
+  FOR EACH ROW EXECUTE FUNCTION app.check_chain();
+CREATE CONSTRAINT TRIGGER chain AFTER INSERT ON app.draft_revisions DEFERRABLE INITIALLY DEFERRED
+  FOR EACH ROW EXECUTE FUNCTION app.check_chain();
+CREATE CONSTRAINT TRIGGER chain AFTER INSERT OR UPDATE ON app.approval_requests DEFERRABLE INITIALLY DEFERRED
+  FOR EACH ROW EXECUTE FUNCTION app.check_chain();
+CREATE CONSTRAINT TRIGGER chain AFTER INSERT OR UPDATE ON app.guidance_publications DEFERRABLE INITIALLY DEFERRED
+  FOR EACH ROW EXECUTE FUNCTION app.check_chain();
 
 CREATE FUNCTION app.check_publication() RETURNS trigger LANGUAGE plpgsql
 SET search_path = pg_catalog, app, pg_temp AS $$
@@ -930,11 +1053,20 @@ BEGIN
     SELECT count(*) INTO yes FROM app.approval_decisions d
      WHERE d.request_id = NEW.request_id AND d.decision = 'approve' AND d.content_hash = NEW.content_hash;
     IF q.state <> 'approved' OR q.revision_id <> NEW.revision_id OR q.content_hash <> NEW.content_hash
-       OR q.segment_id <> NEW.segment_id OR q.recipient_count <> NEW.approved_count OR yes < q.approvals_needed THEN
+       OR q.draft_id <> NEW.draft_id OR q.segment_id <> NEW.segment_id OR q.recipient_count <> NEW.approved_count
+       OR yes < q.approvals_needed THEN
       RAISE EXCEPTION 'a publication needs a live approval of exactly this text, segment and count'
         USING ERRCODE = 'check_violation';
     END IF;
+    IF NEW.approved_at < q.decided_at OR NEW.release_at < NEW.approved_at
+         + (SELECT (value #>> '{}')::interval FROM app.system_config WHERE key = 'grace_period') THEN
+      RAISE EXCEPTION 'the grace period counts from the approval' USING ERRCODE = 'check_violation';
+    END IF;
     RETURN NEW;
+  END IF;
+  IF NEW.state = 'sent' AND OLD.state <> 'sent' AND (NEW.frozen_count IS NULL OR EXISTS (
+      SELECT FROM app.publication_recipients r WHERE r.publication_id = NEW.id AND r.state IN ('queued', 'claimed', 'sending', 'deferred'))) THEN
+    RAISE EXCEPTION 'P-% has recipients whose mail has not left', NEW.id USING ERRCODE = 'check_violation';
   END IF;
   IF NEW.state = 'releasing' AND OLD.state <> 'releasing' THEN
     IF (SELECT value FROM app.system_config WHERE key = 'frozen') <> 'false'::jsonb THEN
@@ -978,6 +1110,19 @@ BEGIN
 END $$;
 CREATE TRIGGER released BEFORE INSERT OR UPDATE OF state ON app.publication_recipients
   FOR EACH ROW EXECUTE FUNCTION app.check_recipient();
+CREATE TRIGGER theirs BEFORE UPDATE OF publication_id ON app.publication_recipients
+  FOR EACH ROW WHEN (NEW.publication_id <> OLD.publication_id) EXECUTE FUNCTION app.refuse_rewrite();
+
+CREATE FUNCTION app.check_config() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, app, pg_temp AS $$
+-- The daemon brings facts of the YAML; it neither ends a frost nor says what this database is.
+BEGIN
+  IF pg_has_role(session_user, 'pw_daemon', 'MEMBER') AND NOT pg_has_role(session_user, 'pw_owner', 'MEMBER')
+     AND (NEW.key IN ('rls', 'install_id', 'origin', 'timescaledb') OR NEW.key = 'frozen' AND NEW.value <> 'true'::jsonb OR NEW.key <> OLD.key) THEN
+    RAISE EXCEPTION 'the daemon does not set %', NEW.key USING ERRCODE = 'insufficient_privilege';
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER facts BEFORE UPDATE ON app.system_config FOR EACH ROW EXECUTE FUNCTION app.check_config();
 
 -- Counters. To count a hundred thousand rows takes longer than a screen may: these are exact and of the transaction of
 -- what they count. A writer adds to a row that nobody else holds, or to a new one, so that writers never wait for each
@@ -1093,6 +1238,7 @@ INSERT INTO app.system_config (key, value) VALUES
   ('rls',              'false'),
   ('origin',           '"installation"'),                  -- demo, bench and tests write their own word here
   ('approvals_needed', '1'),
+  ('approvals_needed_critical', '1'),                      -- the larger counts when a draft rests on a critical change
   ('grace_period',     '"00:05:00"'),
   ('approval_expiry',  '"7 days"'),
   ('release_window',   '"24:00:00"'),
@@ -1147,4 +1293,5 @@ BEGIN
   EXECUTE format('GRANT CONNECT ON DATABASE %I TO pw_viewer, pw_daemon, pw_owner', current_database());
   EXECUTE format('GRANT CREATE ON DATABASE %I TO pw_owner', current_database());
 END $$;
+REVOKE EXECUTE ON FUNCTION app.secure_database() FROM PUBLIC;
 SELECT app.secure_database();

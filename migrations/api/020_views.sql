@@ -1,4 +1,5 @@
 -- Views of schema read. All are security barriers; columns are named, so that a prepared statement survives ALTER TABLE.
+-- Each asks may_read() (015_scope.sql): a login that is no active person of this database sees no row.
 SET LOCAL ROLE pw_owner;
 
 CREATE VIEW read.me WITH (security_barrier) AS
@@ -25,11 +26,12 @@ LEFT JOIN LATERAL (SELECT * FROM app.change_analyses x WHERE x.change_id = s.cha
                    ORDER BY x.version DESC LIMIT 1) a ON true;
 
 CREATE VIEW read.changes WITH (security_barrier) AS
-SELECT c.* FROM app.change_rows c ORDER BY c.change_id DESC;
+SELECT c.* FROM app.change_rows c WHERE (SELECT app.may_read()) ORDER BY c.change_id DESC;
 
 CREATE VIEW read.recent_unreviewed_changes WITH (security_barrier) AS
 SELECT c.* FROM app.change_rows c
 WHERE c.status IN ('queued', 'unconfirmed') AND (c.snoozed_until IS NULL OR c.snoozed_until <= (SELECT app.pw_now()))
+  AND (SELECT app.may_read())
 ORDER BY c.place, c.detected_at, c.change_id;
 COMMENT ON VIEW read.recent_unreviewed_changes IS
   'Changes needing review: the queue without what is snoozed, the most severe first, then the oldest.';
@@ -40,7 +42,8 @@ WHERE c.change_id = ANY (ARRAY(
         SELECT x.change_id FROM app.change_analyses x WHERE x.effective_date >= (SELECT app.pw_now()::date)
         UNION SELECT x.change_id FROM app.change_analyses x WHERE x.objection_deadline >= (SELECT app.pw_now()::date)))
   AND NOT c.historical AND c.noise_kind = 'none'
-  AND greatest(c.effective_date, c.objection_deadline) >= (SELECT app.pw_now()::date);
+  AND greatest(c.effective_date, c.objection_deadline) >= (SELECT app.pw_now()::date)
+  AND (SELECT app.may_read());
 COMMENT ON VIEW read.upcoming_changes IS 'Changes whose terms take effect, or whose objection ends, from today (UTC) on.';
 
 CREATE VIEW read.queue_counts WITH (security_barrier) AS
@@ -51,16 +54,20 @@ SELECT w.waiting - z.snoozed AS undecided, w.critical - z.critical AS critical, 
 FROM (SELECT coalesce(sum(c.waiting), 0)::bigint AS waiting,
              coalesce(sum(c.waiting) FILTER (WHERE c.severity = 'critical'), 0)::bigint AS critical FROM app.queue_counts c) w,
      (SELECT count(*) AS snoozed, count(*) FILTER (WHERE s.severity = 'critical') AS critical FROM app.change_states s
-      WHERE s.status IN ('queued', 'unconfirmed') AND s.snoozed_until > (SELECT app.pw_now())) z;
+      WHERE s.status IN ('queued', 'unconfirmed') AND s.snoozed_until > (SELECT app.pw_now())) z
+WHERE (SELECT app.may_read());
 
 CREATE VIEW read.change_passages WITH (security_barrier) AS
-SELECT c.id AS change_id, c.passages, c.before_sha256, c.after_sha256 FROM app.policy_changes c;
+SELECT c.id AS change_id, c.passages, c.before_sha256, c.after_sha256 FROM app.policy_changes c
+WHERE (SELECT app.may_read()) AND ((SELECT app.sees_all()) OR c.document_id IN (SELECT unnest(app.my_documents())));
 
 CREATE VIEW read.change_history WITH (security_barrier) AS
-SELECT v.id, v.change_id, v.at, v.actor, v.kind, v.verdict, v.severity, v.until, v.note, v.version FROM app.change_verdicts v;
+SELECT v.id, v.change_id, v.at, v.actor, v.kind, v.verdict, v.severity, v.until, v.note, v.version FROM app.change_verdicts v
+WHERE (SELECT app.may_read());
 
 CREATE VIEW read.contents WITH (security_barrier) AS
-SELECT c.sha256, c.codec, c.base_sha256, c.depth, c.raw_len, c.payload FROM app.contents c;
+SELECT c.sha256, c.codec, c.base_sha256, c.depth, c.raw_len, c.payload FROM app.contents c
+WHERE (SELECT app.may_read()) AND ((SELECT app.sees_all()) OR app.content_in_scope(c.sha256));
 
 CREATE VIEW read.documents WITH (security_barrier) AS
 SELECT d.id, p.key AS platform, p.name AS platform_name, d.key AS document, d.name AS document_name, d.language,
@@ -70,19 +77,24 @@ SELECT d.id, p.key AS platform, p.name AS platform_name, d.key AS document, d.na
        (SELECT count(*) FROM app.document_pages g WHERE g.document_id = d.id AND g.state = 'active') AS pages,
        (SELECT count(*) FROM app.document_pages g WHERE g.document_id = d.id AND g.state = 'active'
           AND g.failing_since IS NOT NULL) AS pages_failing
-FROM app.policy_documents d JOIN app.platforms p ON p.id = d.platform_id;
+FROM app.policy_documents d JOIN app.platforms p ON p.id = d.platform_id
+WHERE (SELECT app.may_read());
 
 CREATE VIEW read.document_pages WITH (security_barrier) AS
 SELECT g.id, g.document_id, g.position, g.url, g.render, g.state, g.health, g.cause, g.failing_since, g.last_visit_at,
-       g.last_good_at, r.definition AS rule FROM app.document_pages g JOIN app.extraction_rules r ON r.id = g.rule_id;
+       g.last_good_at, r.definition AS rule FROM app.document_pages g JOIN app.extraction_rules r ON r.id = g.rule_id
+WHERE (SELECT app.may_read());
 
 CREATE VIEW read.snapshots WITH (security_barrier) AS
 SELECT s.id, s.document_id, s.fetched_at, s.previous_id, s.source, s.kind, s.partial, s.text_sha256, s.origin, s.recorded_at
-FROM app.policy_snapshots s ORDER BY s.document_id, s.id DESC;
+FROM app.policy_snapshots s
+WHERE (SELECT app.may_read()) AND ((SELECT app.sees_all()) OR s.document_id IN (SELECT unnest(app.my_documents())))
+ORDER BY s.document_id, s.id DESC;
 
 CREATE VIEW read.document_search WITH (security_barrier) AS
 SELECT w.document_id, w.snapshot_id, w.words, d.key AS document, p.key AS platform
-FROM app.document_search w JOIN app.policy_documents d ON d.id = w.document_id JOIN app.platforms p ON p.id = d.platform_id;
+FROM app.document_search w JOIN app.policy_documents d ON d.id = w.document_id JOIN app.platforms p ON p.id = d.platform_id
+WHERE (SELECT app.may_read());
 
 CREATE VIEW read.platform_status WITH (security_barrier) AS
 SELECT p.key AS platform, p.name, p.aliases, p.state,
@@ -96,11 +108,13 @@ SELECT p.key AS platform, p.name, p.aliases, p.state,
        (SELECT coalesce(sum(c.waiting), 0)::bigint FROM app.queue_counts c JOIN app.policy_documents x ON x.id = c.document_id
         WHERE x.platform_id = p.id) AS unreviewed
 FROM app.platforms p LEFT JOIN app.policy_documents d ON d.platform_id = p.id AND d.state <> 'archived'
+WHERE (SELECT app.may_read())
 GROUP BY p.id ORDER BY p.position, p.id;
 COMMENT ON VIEW read.platform_status IS 'Current monitoring status of each platform.';
 
 CREATE VIEW read.segments WITH (security_barrier) AS
-SELECT s.id, s.key, s.version, s.name, s.criteria, s.definition_hash, s.current FROM app.member_segments s;
+SELECT s.id, s.key, s.version, s.name, s.criteria, s.definition_hash, s.current FROM app.member_segments s
+WHERE (SELECT app.may_read());
 
 CREATE VIEW read.drafts WITH (security_barrier) AS
 SELECT d.id, d.title, d.author, d.state, d.revision, d.version, d.created_at, d.updated_at,
@@ -110,13 +124,17 @@ SELECT d.id, d.title, d.author, d.state, d.revision, d.version, d.created_at, d.
         ORDER BY q.id DESC LIMIT 1) AS returned_reason
 FROM app.guidance_drafts d
 LEFT JOIN app.draft_revisions r ON r.draft_id = d.id AND r.number = d.revision
-LEFT JOIN app.member_segments s ON s.id = d.segment_id;
+LEFT JOIN app.member_segments s ON s.id = d.segment_id
+WHERE (SELECT app.may_read());
 
 CREATE VIEW read.draft_revisions WITH (security_barrier) AS
-SELECT r.id, r.draft_id, r.number, r.editor, r.subject, r.body_text, r.body_html, r.content_hash, r.at FROM app.draft_revisions r;
+SELECT r.id, r.draft_id, r.number, r.editor, r.subject, r.body_text, r.body_html, r.content_hash, r.at FROM app.draft_revisions r
+WHERE (SELECT app.may_read());
 
 CREATE VIEW read.draft_evidence WITH (security_barrier) AS
-SELECT e.draft_id, e.change_id, e.passage, e.side, e.quote FROM app.draft_evidence e;
+SELECT e.draft_id, e.change_id, e.passage, e.side, e.quote
+FROM app.draft_evidence e JOIN app.guidance_drafts d ON d.id = e.draft_id
+WHERE (SELECT app.may_read());
 
 CREATE VIEW read.approvals WITH (security_barrier) AS
 SELECT q.id, q.draft_id, d.title, d.author, q.requested_by, q.requested_at, q.expires_at, q.state, q.decided_at, q.reason,
@@ -130,7 +148,8 @@ SELECT q.id, q.draft_id, d.title, d.author, q.requested_by, q.requested_at, q.ex
 FROM app.approval_requests q
 JOIN app.guidance_drafts d ON d.id = q.draft_id
 JOIN app.draft_revisions r ON r.id = q.revision_id
-JOIN app.member_segments s ON s.id = q.segment_id;
+JOIN app.member_segments s ON s.id = q.segment_id
+WHERE (SELECT app.may_read());
 
 CREATE VIEW read.pending_approvals WITH (security_barrier) AS
 SELECT * FROM read.approvals a WHERE a.state = 'pending' AND a.expires_at > (SELECT app.pw_now());
@@ -165,7 +184,7 @@ CREATE VIEW read.guidance_metrics WITH (security_barrier) AS
 SELECT p.id AS publication_id, p.draft_id, p.title, p.state, p.approved_count, p.frozen_count, p.released_at, p.ended_at,
        p.recipients, p.queued, p.sending, p.sent, p.deferred, p.failed, p.uncertain, p.suppressed, p.cancelled,
        p.first_sent_at, p.last_sent_at
-FROM app.publication_rows p;
+FROM app.publication_rows p WHERE (SELECT app.may_read());
 COMMENT ON VIEW read.guidance_metrics IS 'Publication performance metrics.';
 
 CREATE VIEW read.publications WITH (security_barrier) AS
@@ -173,47 +192,57 @@ SELECT p.id, p.draft_id, p.title, p.subject, p.state, p.approved_at, p.release_a
        p.ended_by, p.pause_reason, p.approved_count, p.frozen_count, p.version, p.segment, p.segment_name,
        p.recipients, p.queued, p.sending, p.sent, p.deferred, p.failed, p.uncertain, p.suppressed, p.cancelled,
        p.first_sent_at, p.last_sent_at, app.pw_now() AS server_time, p.place
-FROM app.publication_rows p ORDER BY p.place, p.id DESC;
+FROM app.publication_rows p WHERE (SELECT app.may_read()) ORDER BY p.place, p.id DESC;
 
 CREATE VIEW read.recipients WITH (security_barrier) AS
 SELECT r.id, r.publication_id, encode(substring(r.recipient_hash FROM 1 FOR 4), 'hex') AS hash, r.state, r.tries, r.next_at,
-       r.sending_at, r.sent_at, r.last_code, r.last_text FROM app.publication_recipients r;
+       r.sending_at, r.sent_at, r.last_code, r.last_text FROM app.publication_recipients r
+WHERE (SELECT app.may_read());
 
 CREATE VIEW read.delivery_events WITH (security_barrier) AS
 SELECT e.id, e.at, e.publication_id, e.recipient_id, encode(substring(e.recipient_hash FROM 1 FOR 4), 'hex') AS hash,
-       e.kind, e.code, e.detail FROM app.delivery_events e;
+       e.kind, e.code, e.detail FROM app.delivery_events e
+WHERE (SELECT app.may_read())
+  AND ((SELECT app.sees_all()) OR e.publication_id IN (SELECT p.id FROM app.guidance_publications p));
 
 CREATE VIEW read.requests WITH (security_barrier) AS
-SELECT q.id, q.kind, q.arguments, q.requested_by, q.requested_at, q.expires_at, q.state, q.result, q.version, q.ended_at FROM app.requests q;
+SELECT q.id, q.kind, q.arguments, q.requested_by, q.requested_at, q.expires_at, q.state, q.result, q.version, q.ended_at FROM app.requests q
+WHERE (SELECT app.may_read());
 
 CREATE VIEW read.alerts WITH (security_barrier) AS
-SELECT a.id, a.kind, a.subject, a.audience, a.level, a.sentence, a.opened_at, a.seen_at, a.times, a.acked_by, a.acked_at, a.closed_at FROM app.alerts a;
+SELECT a.id, a.kind, a.subject, a.audience, a.level, a.sentence, a.opened_at, a.seen_at, a.times, a.acked_by, a.acked_at, a.closed_at FROM app.alerts a
+WHERE (SELECT app.may_read());
 
 CREATE VIEW read.workers WITH (security_barrier) AS
 SELECT w.id, w.host, w.pid, w.program, w.started_at, w.heartbeat_at, w.stopped_at, w.progress,
        w.stopped_at IS NULL AND w.heartbeat_at > app.pw_now() - interval '30 seconds' AS alive,
-       app.pw_now() - w.heartbeat_at AS silent_for FROM app.workers w;
+       app.pw_now() - w.heartbeat_at AS silent_for FROM app.workers w
+WHERE (SELECT app.may_read());
 
 CREATE VIEW read.users WITH (security_barrier) AS
-SELECT u.name, u.role, u.state, u.os_user, u.platforms, u.must_change_password, u.created_at, u.created_by FROM app.users u;
+SELECT u.name, u.role, u.state, u.os_user, u.platforms, u.must_change_password, u.created_at, u.created_by FROM app.users u
+WHERE (SELECT app.may_read());
 
 CREATE VIEW read.user_addresses WITH (security_barrier) AS
-SELECT u.name, u.mail FROM app.users u;
+SELECT u.name, u.mail FROM app.users u
+WHERE (SELECT app.may_read('{admin}'));
 
 CREATE VIEW read.sessions WITH (security_barrier) AS
 SELECT s.id, s.user_name, s.kind, s.client, s.started_at, s.heartbeat_at, s.ended_at, s.ended_by FROM app.user_sessions s
-WHERE s.user_name = session_user
-   OR EXISTS (SELECT FROM app.users u WHERE u.name = session_user AND u.role IN ('admin', 'auditor') AND u.state = 'active');
+WHERE (SELECT app.may_read()) AND (s.user_name = session_user OR (SELECT app.may_read('{admin,auditor}')));
 
 CREATE VIEW read.config WITH (security_barrier) AS
-SELECT c.key, c.value, c.updated_at, c.updated_by FROM app.system_config c;
+SELECT c.key, c.value, c.updated_at, c.updated_by FROM app.system_config c
+WHERE (SELECT app.may_read());
 
 CREATE VIEW read.metrics WITH (security_barrier) AS
-SELECT m.at, m.name, m.labels, m.value FROM app.system_metrics m;
+SELECT m.at, m.name, m.labels, m.value FROM app.system_metrics m
+WHERE (SELECT app.may_read());
 
 CREATE VIEW read.audit WITH (security_barrier) AS
 SELECT a.id, a.at, a.actor, a.session_id, a.action, a.object_kind, a.object_id, a.outcome, a.code, a.before, a.after,
-       a.xid::text AS xid, a.leaf FROM app.audit_log a ORDER BY a.id DESC;
+       a.xid::text AS xid, a.leaf FROM app.audit_log a
+WHERE (SELECT app.may_read('{admin,auditor}')) ORDER BY a.id DESC;
 
 -- What a program examines before it works on this database as a person.
 CREATE VIEW read.migrations WITH (security_barrier) AS
@@ -225,5 +254,6 @@ SELECT f.name, f.sha256 FROM app.api_files f;
 GRANT EXECUTE ON FUNCTION app.pw_now() TO pw_viewer, pw_auditor;  -- functions in a view run with the rights of its reader
 GRANT SELECT ON ALL TABLES IN SCHEMA read TO pw_viewer, pw_auditor;
 REVOKE SELECT ON read.audit, read.user_addresses FROM pw_viewer;
+REVOKE SELECT ON read.user_addresses FROM pw_auditor;  -- addresses are for administrators and the daemon alone
 GRANT SELECT ON read.audit, read.user_addresses TO pw_admin;
 RESET ROLE;

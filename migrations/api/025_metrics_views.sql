@@ -3,10 +3,11 @@ SET LOCAL ROLE pw_owner;
 
 CREATE VIEW read.table_sizes WITH (security_barrier) AS
 SELECT c.relname AS relation, pg_total_relation_size(c.oid) AS bytes, greatest(c.reltuples, 0)::bigint AS rows
-FROM pg_class c WHERE c.relnamespace = 'app'::regnamespace AND c.relkind IN ('r', 'p');
+FROM pg_class c WHERE c.relnamespace = 'app'::regnamespace AND c.relkind IN ('r', 'p') AND (SELECT app.may_read());
 COMMENT ON VIEW read.table_sizes IS 'Bytes with indexes and TOAST, rows as the planner estimates them (chunks of a series count apart).';
 
 CREATE VIEW read.queue_ages WITH (security_barrier) AS
+SELECT q.queue, q.waiting, q.oldest_seconds FROM (
 SELECT 'changes'::text AS queue, (SELECT coalesce(sum(c.waiting), 0)::bigint FROM app.queue_counts c) AS waiting,
        extract(epoch FROM app.pw_now() - (SELECT min(detected_at) FROM app.change_states
                                           WHERE status IN ('queued', 'unconfirmed')))::double precision AS oldest_seconds
@@ -25,7 +26,8 @@ SELECT 'recipients', (SELECT coalesce(sum(c.recipients), 0)::bigint FROM app.pub
          WHERE p.state IN ('grace', 'releasing', 'paused')))::double precision
 UNION ALL
 SELECT 'requests', count(*), extract(epoch FROM app.pw_now() - min(requested_at))::double precision
-  FROM app.requests WHERE state IN ('waiting', 'serving');
+  FROM app.requests WHERE state IN ('waiting', 'serving')
+) q WHERE (SELECT app.may_read());
 
 CREATE OR REPLACE FUNCTION app.replicas() RETURNS TABLE (replica text, state text, lag_seconds double precision)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, app, pg_temp AS $$
@@ -34,11 +36,12 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, app, pg_temp 
 COMMENT ON FUNCTION app.replicas IS 'One row per replica; none without replication.';
 GRANT EXECUTE ON FUNCTION app.replicas() TO pw_viewer, pw_auditor, pw_daemon;
 
-CREATE VIEW read.replication WITH (security_barrier) AS SELECT replica, state, lag_seconds FROM app.replicas();
+CREATE VIEW read.replication WITH (security_barrier) AS SELECT replica, state, lag_seconds FROM app.replicas() WHERE (SELECT app.may_read());
 
 CREATE VIEW read.newest_metrics WITH (security_barrier) AS
 SELECT DISTINCT ON (m.name, m.labels) m.name, m.labels, m.value, m.at FROM app.system_metrics m
-WHERE m.at > (SELECT app.pw_now()) - interval '15 minutes' ORDER BY m.name, m.labels, m.at DESC;
+WHERE m.at > (SELECT app.pw_now()) - interval '15 minutes' AND (SELECT app.may_read())
+ORDER BY m.name, m.labels, m.at DESC;
 
 GRANT SELECT ON read.table_sizes, read.queue_ages, read.replication, read.newest_metrics TO pw_viewer, pw_auditor, pw_daemon;
 GRANT USAGE ON SCHEMA read TO pw_daemon;

@@ -12,7 +12,7 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, app, pg_tem
   INSERT INTO app.audit_log (session_id, action, object_kind, object_id, outcome, code, before, after, leaf)
   VALUES ((SELECT s.id FROM app.user_sessions s WHERE s.user_name = session_user AND s.ended_at IS NULL
              AND s.id::text = current_setting('policywatch.session', true)),
-          p_action, p_kind, p_id, p_outcome, p_code, p_before, p_after, '\x')
+          p_action, coalesce(p_kind, ''), left(coalesce(p_id, ''), 200), p_outcome, p_code, p_before, p_after, '\x')
 $$;
 COMMENT ON FUNCTION app.write_audit IS 'One audit row by session_user; actor, time and hash are set by the trigger.';
 
@@ -49,10 +49,14 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, app, pg_temp AS 
 -- A second sender of the same id waits here for the first one's commit.
 DECLARE u app.users; prior app.acts;
 BEGIN
+  IF p_act IS NULL THEN
+    RETURN app.refuse(p_act, p_action, p_kind, p_id, 'PW422', 'An act needs an id.', 'Send it again with a new uuid.');
+  END IF;
   INSERT INTO app.acts (id, action) VALUES (p_act, p_action) ON CONFLICT (id) DO NOTHING;
   IF NOT FOUND THEN
     SELECT * INTO prior FROM app.acts WHERE id = p_act;
     IF prior.actor <> session_user OR prior.action <> p_action OR prior.result IS NULL THEN
+      PERFORM app.write_audit(p_action, p_kind, p_id, 'refused', 'PW422', NULL, jsonb_build_object('sentence', 'the id of another act'));
       RETURN ROW(false, 'PW422', 'This act id belongs to another act.', 'Send the act again with an id of its own.', NULL, NULL)::act.result;
     END IF;
     RETURN jsonb_populate_record(NULL::act.result, prior.result);
@@ -71,6 +75,10 @@ BEGIN
                       format('%s is %s; this needs the role %s.', session_user, u.role, p_role),
                       format('Ask somebody with the role %s, or an administrator to change yours.', p_role));
   END IF;
+  IF (p_role = 'admin' OR p_action = 'system.thaw') AND NOT app.sees_all() THEN
+    RETURN app.refuse(p_act, p_action, p_kind, p_id, 'PW403', 'This concerns all platforms; your account is limited to some.',
+                      'Ask somebody whose account is not limited.');
+  END IF;
   RETURN NULL;
 END $$;
 
@@ -85,13 +93,21 @@ CREATE FUNCTION act.open_session(p_act uuid, p_kind text, p_client text) RETURNS
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, app, pg_temp AS $$
 DECLARE r act.result;
 BEGIN
+  IF p_act IS NULL OR coalesce(p_kind NOT IN ('desk', 'command'), true) THEN
+    PERFORM app.write_audit('session.open', 'session', p_act::text, 'refused', 'PW422');
+    RETURN ROW(false, 'PW422', 'A session has an id and is a desk or a command.', 'Use the program policywatch.', NULL, NULL)::act.result;
+  END IF;
   IF NOT EXISTS (SELECT FROM app.users WHERE name = session_user AND state = 'active') THEN
+    PERFORM app.write_audit('session.open', 'session', p_act::text, 'refused', 'PW403');
     RETURN ROW(false, 'PW403', format('%s has no active account here.', session_user),
                'Ask an administrator: policywatch users add.', NULL, NULL)::act.result;
   END IF;
-  INSERT INTO app.user_sessions (id, kind, client) VALUES (p_act, p_kind, left(p_client, 200)) ON CONFLICT (id) DO NOTHING;
+  INSERT INTO app.user_sessions (id, kind, client) VALUES (p_act, p_kind, left(coalesce(p_client, ''), 200)) ON CONFLICT (id) DO NOTHING;
   IF FOUND THEN
     PERFORM app.write_audit('session.open', 'session', p_act::text, 'done', NULL, NULL, jsonb_build_object('kind', p_kind));
+  ELSIF NOT EXISTS (SELECT FROM app.user_sessions WHERE id = p_act AND user_name = session_user AND ended_at IS NULL) THEN
+    PERFORM app.write_audit('session.open', 'session', p_act::text, 'refused', 'PW422');
+    RETURN ROW(false, 'PW422', 'That session is another person''s, or has ended.', 'Open one with an id of its own.', NULL, NULL)::act.result;
   END IF;
   RETURN ROW(true, NULL, 'The session is open.', '', 1, NULL)::act.result;
 END $$;

@@ -16,11 +16,14 @@ BEGIN
     RETURN app.refuse(p_act, k, 'change', p_change::text, 'PW422', format('"%s" is no verdict.', p_verdict),
                       'Say accepted, no_effect or bad_capture.');
   END IF;
+  IF length(p_note) > 10000 THEN
+    RETURN app.refuse(p_act, k, 'change', p_change::text, 'PW422', 'A note has at most 10,000 characters.', 'Shorten it.');
+  END IF;
   SELECT * INTO s FROM app.change_states WHERE change_id = p_change FOR UPDATE;
   IF s.change_id IS NULL THEN
     RETURN app.refuse(p_act, k, 'change', p_change::text, 'PW422', format('There is no change C-%s.', p_change), 'See: policywatch changes list');
   END IF;
-  IF s.version <> p_version THEN
+  IF s.version IS DISTINCT FROM p_version THEN
     RETURN app.refuse(p_act, k, 'change', p_change::text, 'PW409', app.moved_on(s), 'Read it again; your verdict was not stored.', s.version);
   END IF;
   IF s.status NOT IN ('queued', 'unconfirmed') THEN
@@ -45,15 +48,16 @@ BEGIN
   IF s.change_id IS NULL OR s.status <> 'decided' THEN
     RETURN app.refuse(p_act, k, 'change', p_change::text, 'PW422', format('C-%s has no verdict to take back.', p_change), '', s.version);
   END IF;
-  IF s.version <> p_version THEN
+  IF s.version IS DISTINCT FROM p_version THEN
     RETURN app.refuse(p_act, k, 'change', p_change::text, 'PW409', app.moved_on(s), 'Read it again; nothing was taken back.', s.version);
   END IF;
   IF s.decided_by <> session_user AND NOT EXISTS (SELECT FROM app.users WHERE name = session_user AND role = 'admin') THEN
     RETURN app.refuse(p_act, k, 'change', p_change::text, 'PW403', format('%s decided C-%s.', s.decided_by, p_change),
                       format('Ask %s, or an administrator, to take it back.', s.decided_by), s.version);
   END IF;
-  IF EXISTS (SELECT FROM app.draft_evidence e JOIN app.guidance_drafts d ON d.id = e.draft_id
-             WHERE e.change_id = p_change AND d.state <> 'closed') THEN
+  -- A draft that this person does not see counts as open.
+  IF EXISTS (SELECT FROM app.draft_evidence e WHERE e.change_id = p_change
+             AND NOT EXISTS (SELECT FROM app.guidance_drafts d WHERE d.id = e.draft_id AND d.state = 'closed')) THEN
     RETURN app.refuse(p_act, k, 'change', p_change::text, 'PW422', format('A draft quotes C-%s.', p_change), 'Close that draft first.', s.version);
   END IF;
   UPDATE app.change_states SET status = 'queued', verdict = NULL, decided_by = NULL, decided_at = NULL,
@@ -69,7 +73,7 @@ DECLARE r act.result; s app.change_states; k constant text := 'change.severity';
 BEGIN
   r := app.begin_act(p_act, k, 'reviewer', 'change', p_change::text);
   IF r.ok IS NOT NULL THEN RETURN r; END IF;
-  IF coalesce(p_severity NOT IN ('none', 'low', 'medium', 'high', 'critical'), true) OR coalesce(length(btrim(p_reason)), 0) = 0 THEN
+  IF coalesce(p_severity NOT IN ('none', 'low', 'medium', 'high', 'critical'), true) OR coalesce(length(btrim(p_reason)), 0) NOT BETWEEN 1 AND 10000 THEN
     RETURN app.refuse(p_act, k, 'change', p_change::text, 'PW422', 'A severity and a reason are needed.',
                       'Say none, low, medium, high or critical, and why.');
   END IF;
@@ -77,7 +81,7 @@ BEGIN
   IF s.change_id IS NULL THEN
     RETURN app.refuse(p_act, k, 'change', p_change::text, 'PW422', format('There is no change C-%s.', p_change));
   END IF;
-  IF s.version <> p_version THEN
+  IF s.version IS DISTINCT FROM p_version THEN
     RETURN app.refuse(p_act, k, 'change', p_change::text, 'PW409', app.moved_on(s), 'Read it again; the severity was not stored.', s.version);
   END IF;
   UPDATE app.change_states SET severity = p_severity, version = version + 1, updated_at = app.pw_now() WHERE change_id = p_change;
@@ -99,7 +103,7 @@ BEGIN
     RETURN app.refuse(p_act, k, 'change', p_change::text, 'PW422', format('C-%s cannot be snoozed until then.', p_change),
                       'Snooze an undecided change, until a time to come.', s.version);
   END IF;
-  IF s.version <> p_version THEN
+  IF s.version IS DISTINCT FROM p_version THEN
     RETURN app.refuse(p_act, k, 'change', p_change::text, 'PW409', app.moved_on(s), 'Read it again.', s.version);
   END IF;
   UPDATE app.change_states SET snoozed_until = p_until, snoozed_by = CASE WHEN p_until IS NULL THEN NULL ELSE session_user END,
@@ -120,6 +124,9 @@ BEGIN
   SELECT * INTO s FROM app.change_states WHERE change_id = p_change FOR UPDATE;
   IF s.change_id IS NULL OR s.status NOT IN ('queued', 'unconfirmed') THEN
     RETURN app.refuse(p_act, k, 'change', p_change::text, 'PW422', format('C-%s is not waiting.', p_change), '', s.version);
+  END IF;
+  IF coalesce(p_minutes NOT BETWEEN 1 AND 240, true) THEN
+    RETURN app.refuse(p_act, k, 'change', p_change::text, 'PW422', 'A look takes from 1 to 240 minutes.', '', s.version);
   END IF;
   IF s.claimed_by <> session_user AND s.claimed_until > app.pw_now() THEN
     RETURN app.refuse(p_act, k, 'change', p_change::text, 'PW409', format('%s looks at C-%s.', s.claimed_by, p_change), 'Take another, or wait.', s.version);

@@ -55,7 +55,7 @@ BEGIN
   IF d.id IS NULL OR d.state = 'closed' THEN
     RETURN app.refuse(p_act, k, 'draft', p_draft::text, 'PW422', format('G-%s is not there or closed.', p_draft), 'See: policywatch drafts list');
   END IF;
-  IF d.version <> p_version THEN
+  IF d.version IS DISTINCT FROM p_version THEN
     RETURN app.refuse(p_act, k, 'draft', p_draft::text, 'PW409', format('G-%s moved on since you read it (now version %s).', p_draft, d.version),
                       'Your text was not stored; read the newest and edit again.', d.version);
   END IF;
@@ -69,6 +69,7 @@ BEGIN
   UPDATE app.approval_requests SET state = 'voided', decided_at = app.pw_now(), reason = 'edited by ' || session_user, version = version + 1
    WHERE draft_id = p_draft AND state = 'pending';
   n := d.revision + 1;
+  UPDATE app.guidance_drafts SET state = 'open' WHERE id = p_draft AND state <> 'open';
   INSERT INTO app.draft_revisions (draft_id, number, subject, body_text, body_html, content_hash)
   VALUES (p_draft, n, p_subject, p_text, coalesce(p_html, ''), '\x');
   UPDATE app.guidance_drafts SET revision = n, state = 'open', title = coalesce(p_title, title), version = version + 1,
@@ -87,7 +88,7 @@ BEGIN
   IF d.id IS NULL OR d.state <> 'open' THEN
     RETURN app.refuse(p_act, k, 'draft', p_draft::text, 'PW422', format('G-%s is not open.', p_draft), '', d.version);
   END IF;
-  IF d.version <> p_version THEN
+  IF d.version IS DISTINCT FROM p_version THEN
     RETURN app.refuse(p_act, k, 'draft', p_draft::text, 'PW409', format('G-%s moved on since you read it.', p_draft), 'Read it again.', d.version);
   END IF;
   UPDATE app.guidance_drafts SET state = 'closed', version = version + 1, updated_at = app.pw_now() WHERE id = p_draft;
@@ -97,7 +98,7 @@ END $$;
 CREATE FUNCTION act.submit_draft(p_act uuid, p_draft bigint, p_version integer, p_segment text)
 RETURNS act.result LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, app, pg_temp AS $$
 -- The daemon counts the audience afterwards (request count_audience): nobody at a desk sees members.
-DECLARE r act.result; k constant text := 'draft.submit'; d app.guidance_drafts; rev app.draft_revisions; seg app.member_segments; made bigint;
+DECLARE r act.result; k constant text := 'draft.submit'; d app.guidance_drafts; rev app.draft_revisions; seg app.member_segments; made bigint; n integer;
 BEGIN
   r := app.begin_act(p_act, k, 'editor', 'draft', p_draft::text);
   IF r.ok IS NOT NULL THEN RETURN r; END IF;
@@ -105,7 +106,7 @@ BEGIN
   IF d.id IS NULL OR d.state <> 'open' THEN
     RETURN app.refuse(p_act, k, 'draft', p_draft::text, 'PW422', format('G-%s is %s; only an open draft is submitted.', p_draft, coalesce(d.state, 'not there')), '', d.version);
   END IF;
-  IF d.version <> p_version THEN
+  IF d.version IS DISTINCT FROM p_version THEN
     RETURN app.refuse(p_act, k, 'draft', p_draft::text, 'PW409', format('G-%s moved on since you read it (now version %s).', p_draft, d.version), 'Read the newest and submit again.', d.version);
   END IF;
   SELECT * INTO seg FROM app.member_segments WHERE key = p_segment AND current;
@@ -116,14 +117,16 @@ BEGIN
   UPDATE app.guidance_drafts SET state = 'submitted', segment_id = seg.id, version = version + 1, updated_at = app.pw_now() WHERE id = p_draft;
   INSERT INTO app.approval_requests (draft_id, revision_id, content_hash, segment_id, segment_hash, approvals_needed, expires_at)
   VALUES (p_draft, rev.id, rev.content_hash, seg.id, seg.definition_hash,
-          (SELECT (value #>> '{}')::integer FROM app.system_config WHERE key = 'approvals_needed'),
+          app.approvals_for(p_draft),
           app.pw_now() + (SELECT (value #>> '{}')::interval FROM app.system_config WHERE key = 'approval_expiry'))
   RETURNING id INTO made;
   INSERT INTO app.requests (kind, arguments) VALUES ('count_audience', jsonb_build_object('approval', made, 'segment', seg.key));
   PERFORM app.hint('request', made, 1);
   PERFORM app.hint('draft', p_draft, d.version + 1);
   PERFORM app.write_audit(k, 'draft', p_draft::text, 'done', NULL, NULL, jsonb_build_object('approval', made));
-  RETURN app.done(p_act, k, 'approval', made, 1, format('A-%s asks a second person for G-%s.', made, p_draft), NULL,
+  n := app.approvals_for(p_draft);
+  RETURN app.done(p_act, k, 'approval', made, 1,
+                  format(CASE WHEN n = 1 THEN 'A-%s asks a second person for G-%s.' ELSE 'A-%s asks %3$s persons for G-%2$s.' END, made, p_draft, n), NULL,
                   jsonb_build_object('draft', p_draft, 'segment', p_segment, 'content_hash', encode(rev.content_hash, 'hex')));
 END $$;
 
@@ -153,7 +156,7 @@ BEGIN
     RETURN app.refuse(p_act, k, 'approval', ref, 'PW422', coalesce('The audience could not be counted: ' || q.count_fault, 'The audience is not counted yet.'),
                       'The daemon counts it; see: policywatch status', q.version);
   END IF;
-  IF q.version <> p_version OR q.content_hash IS DISTINCT FROM p_content_hash OR q.recipient_count IS DISTINCT FROM p_count THEN
+  IF q.version IS DISTINCT FROM p_version OR q.content_hash IS DISTINCT FROM p_content_hash OR q.recipient_count IS DISTINCT FROM p_count THEN
     RETURN app.refuse(p_act, k, 'approval', ref, 'PW409', format('A-%s is not what you looked at: text, segment or count differ.', p_request),
                       format('Read it again; it goes to %s recipients.', q.recipient_count), q.version);
   END IF;
@@ -203,7 +206,7 @@ BEGIN
   IF q.id IS NULL OR q.state <> 'pending' THEN
     RETURN app.refuse(p_act, k, 'approval', ref, 'PW422', format('A-%s is not waiting.', p_request), '', q.version);
   END IF;
-  IF q.version <> p_version THEN
+  IF q.version IS DISTINCT FROM p_version THEN
     RETURN app.refuse(p_act, k, 'approval', ref, 'PW409', format('A-%s moved on since you read it.', p_request), 'Read it again.', q.version);
   END IF;
   IF EXISTS (SELECT FROM app.approval_decisions WHERE request_id = p_request AND actor = session_user) THEN

@@ -70,7 +70,7 @@ BEGIN
   IF p.id IS NULL OR p.state <> 'paused' THEN
     RETURN app.refuse(p_act, k, 'publication', p_publication::text, 'PW422', format('P-%s is not paused.', p_publication), '', p.version);
   END IF;
-  IF p.version <> p_version THEN
+  IF p.version IS DISTINCT FROM p_version THEN
     RETURN app.refuse(p_act, k, 'publication', p_publication::text, 'PW409', format('P-%s moved on since you read it.', p_publication), 'Read it again.', p.version);
   END IF;
   IF EXISTS (SELECT FROM app.draft_revisions e WHERE e.draft_id = p.draft_id AND e.editor = session_user) THEN

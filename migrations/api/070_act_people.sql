@@ -6,7 +6,8 @@ BEGIN
   INSERT INTO app.users (name, role, mail, os_user, platforms, must_change_password)
   VALUES (p_name, p_role, p_mail, p_os_user,
           CASE WHEN p_platforms IS NOT NULL THEN ARRAY(SELECT id FROM app.platforms WHERE key = ANY (p_platforms)) END, p_one_time)
-  ON CONFLICT (name) DO UPDATE SET role = excluded.role, state = 'active', version = app.users.version + 1;
+  ON CONFLICT (name) DO UPDATE SET role = excluded.role, mail = excluded.mail, os_user = excluded.os_user, platforms = excluded.platforms,
+    must_change_password = excluded.must_change_password, state = 'active', version = app.users.version + 1;
 END $$;
 CREATE OR REPLACE FUNCTION app.find_user(p_name text) RETURNS app.users LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, app, pg_temp AS $$ SELECT u FROM app.users u WHERE u.name = p_name $$;
@@ -15,13 +16,21 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, app, pg_tem
   UPDATE app.users SET role = coalesce(p_role, role), state = coalesce(p_state, state),
          must_change_password = coalesce(p_one_time, must_change_password), version = version + 1
    WHERE name = p_name RETURNING version $$;
+CREATE OR REPLACE FUNCTION app.unknown_platforms(p_keys text[]) RETURNS text LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, app, pg_temp AS $$
+  SELECT string_agg(k, ', ') FROM unnest(p_keys) k WHERE NOT EXISTS (SELECT FROM app.platforms p WHERE p.key = k) $$;
+CREATE OR REPLACE FUNCTION app.end_sessions(p_name text) RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, app, pg_temp AS $$
+  UPDATE app.user_sessions SET ended_at = app.pw_now(), ended_by = session_user WHERE user_name = p_name AND ended_at IS NULL $$;
+GRANT EXECUTE ON FUNCTION app.unknown_platforms(text[]), app.end_sessions(text) TO pw_rolemaker;
 GRANT EXECUTE ON FUNCTION app.store_user(text, text, text, text, text[], boolean), app.find_user(text),
   app.set_user_state(text, text, text, boolean) TO pw_rolemaker;
 GRANT USAGE ON SCHEMA app TO pw_rolemaker;
 
 CREATE FUNCTION act.request_visit(p_act uuid, p_platform text DEFAULT NULL, p_document text DEFAULT NULL)
 RETURNS act.result LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, app, pg_temp AS $$
-DECLARE r act.result; k constant text := 'request.visit'; n integer; made bigint;
+-- Without a platform: all that the person sees, one request for each platform where that is not all there is.
+DECLARE r act.result; k constant text := 'request.visit'; n integer; made bigint; p text;
 BEGIN
   r := app.begin_act(p_act, k, 'reviewer', 'request', coalesce(p_platform, 'all'));
   IF r.ok IS NOT NULL THEN RETURN r; END IF;
@@ -31,8 +40,11 @@ BEGIN
     RETURN app.refuse(p_act, k, 'request', coalesce(p_platform, 'all'), 'PW422',
                       format('No active document is named %s.', concat_ws('/', p_platform, p_document)), 'See: policywatch documents list');
   END IF;
-  INSERT INTO app.requests (kind, arguments) VALUES ('visit', jsonb_strip_nulls(jsonb_build_object('platform', p_platform, 'document', p_document)))
-  RETURNING id INTO made;
+  FOR p IN SELECT p_platform WHERE p_platform IS NOT NULL OR app.sees_all()
+           UNION ALL SELECT x.key FROM app.platforms x WHERE p_platform IS NULL AND NOT app.sees_all() LOOP
+    INSERT INTO app.requests (kind, arguments) VALUES ('visit', jsonb_strip_nulls(jsonb_build_object('platform', p, 'document', p_document)))
+    RETURNING id INTO made;
+  END LOOP;
   RETURN app.done(p_act, k, 'request', made, 1, format('%s documents are to be visited now.', n), NULL,
                   jsonb_build_object('platform', p_platform, 'document', p_document));
 END $$;
@@ -80,17 +92,25 @@ DECLARE r act.result; k constant text := 'user.add'; there boolean; known boolea
 BEGIN
   r := app.begin_act(p_act, k, 'admin', 'user', p_name);
   IF r.ok IS NOT NULL THEN RETURN r; END IF;
-  IF p_name !~ '^[a-z_][a-z0-9_.-]{0,62}$' OR p_name ~ '^(pg_|pw_)' OR p_role NOT IN ('viewer', 'reviewer', 'editor', 'approver', 'admin', 'auditor') THEN
+  IF coalesce(p_name !~ '^[a-z_][a-z0-9_.-]{0,62}$' OR p_name ~ '^(pg_|pw_)' OR p_name IN ('public', 'none', 'session_user', 'current_user', 'current_role')
+              OR p_role NOT IN ('viewer', 'reviewer', 'editor', 'approver', 'admin', 'auditor'), true) THEN
     RETURN app.refuse(p_act, k, 'user', p_name, 'PW422', format('"%s" with role "%s" cannot be added.', p_name, p_role),
                       'A name has small letters, digits, . _ -, and does not begin with pg_ or pw_; roles: viewer reviewer editor approver admin auditor.');
   END IF;
-  IF p_verifier IS NOT NULL AND p_verifier !~ '^SCRAM-SHA-256\$[0-9]+:' THEN
+  IF p_verifier IS NOT NULL AND p_verifier !~ '^SCRAM-SHA-256\$[0-9]{4,7}:[A-Za-z0-9+/]+=*\$[A-Za-z0-9+/]{43}=:[A-Za-z0-9+/]{43}=$' THEN
     RETURN app.refuse(p_act, k, 'user', p_name, 'PW422', 'Only a SCRAM verifier is taken, never a password.', 'Use: policywatch users add');
   END IF;
   IF (app.find_user(p_name)).state = 'active' THEN
     RETURN app.refuse(p_act, k, 'user', p_name, 'PW422', format('%s is here already.', p_name), 'See: policywatch users list');
   END IF;
-  IF EXISTS (SELECT FROM pg_roles WHERE rolname = p_name AND (rolsuper OR rolcreaterole OR rolreplication OR rolbypassrls)) THEN
+  IF app.unknown_platforms(p_platforms) IS NOT NULL THEN
+    RETURN app.refuse(p_act, k, 'user', p_name, 'PW422', format('There is no platform %s.', app.unknown_platforms(p_platforms)), 'See: policywatch documents list');
+  END IF;
+  -- Also the daemon's login, and whoever is in any role but people's groups.
+  IF EXISTS (SELECT FROM pg_roles WHERE rolname = p_name AND (rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls))
+     OR EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid JOIN pg_roles u ON u.oid = m.member
+                WHERE u.rolname = p_name AND g.rolname NOT IN
+                  ('pw_viewer', 'pw_reviewer', 'pw_editor', 'pw_approver', 'pw_admin', 'pw_auditor', 'pw_peer')) THEN
     RETURN app.refuse(p_act, k, 'user', p_name, 'PW422', format('%s is an administrative role of this server.', p_name), 'Choose another name.');
   END IF;
   -- A login that another database of the server knows keeps its password; one that is nobody's of ours is left alone.
@@ -112,7 +132,7 @@ BEGIN
     EXECUTE format('GRANT pw_peer TO %I', p_name);
   END IF;
   PERFORM app.store_user(p_name, p_role, p_mail, p_os_user, p_platforms,
-                         p_one_time AND p_verifier IS NOT NULL AND (known OR NOT there));
+                         coalesce(p_one_time, true) AND p_verifier IS NOT NULL AND (known OR NOT there));
   RETURN app.done(p_act, k, 'user', NULL, 1,
                   format(CASE WHEN there AND NOT known THEN '%s is here as %s, with the password of their login on this server.'
                               ELSE '%s is here as %s.' END, p_name, p_role), NULL,
@@ -126,7 +146,7 @@ BEGIN
   r := app.begin_act(p_act, k, 'admin', 'user', p_name);
   IF r.ok IS NOT NULL THEN RETURN r; END IF;
   u := app.find_user(p_name);
-  IF u.id IS NULL OR u.name = session_user OR p_role NOT IN ('viewer', 'reviewer', 'editor', 'approver', 'admin', 'auditor') THEN
+  IF u.id IS NULL OR u.name = session_user OR coalesce(p_role NOT IN ('viewer', 'reviewer', 'editor', 'approver', 'admin', 'auditor'), true) THEN
     RETURN app.refuse(p_act, k, 'user', p_name, 'PW422', format('The role of "%s" cannot be set to "%s".', p_name, p_role),
                       'Name another person than yourself, and one of: viewer reviewer editor approver admin auditor.');
   END IF;
@@ -138,7 +158,7 @@ END $$;
 
 CREATE FUNCTION act.user_disable(p_act uuid, p_name text)
 RETURNS act.result LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, app, pg_temp AS $$
--- The login role stays (another database of the cluster may know it); it loses its part in the groups.
+-- The login role stays with its groups (another database of the cluster may know it); here it reads and does nothing more.
 DECLARE r act.result; k constant text := 'user.disable'; u app.users; n integer;
 BEGIN
   r := app.begin_act(p_act, k, 'admin', 'user', p_name);
@@ -148,6 +168,7 @@ BEGIN
     RETURN app.refuse(p_act, k, 'user', p_name, 'PW422', format('"%s" cannot be disabled.', p_name), 'Name an active person other than yourself.');
   END IF;
   n := app.set_user_state(p_name, NULL, 'disabled', NULL);
+  PERFORM app.end_sessions(p_name);
   RETURN app.done(p_act, k, 'user', NULL, n, format('%s is disabled.', p_name), jsonb_build_object('state', 'active'), jsonb_build_object('state', 'disabled'), p_name);
 END $$;
 
@@ -158,7 +179,7 @@ DECLARE r act.result; k constant text := 'user.password'; n integer;
 BEGIN
   r := app.begin_act(p_act, k, 'auditor', 'user', session_user);
   IF r.ok IS NOT NULL THEN RETURN r; END IF;
-  IF coalesce(p_verifier !~ '^SCRAM-SHA-256\$[0-9]+:', true) THEN
+  IF coalesce(p_verifier !~ '^SCRAM-SHA-256\$[0-9]{4,7}:[A-Za-z0-9+/]+=*\$[A-Za-z0-9+/]{43}=:[A-Za-z0-9+/]{43}=$', true) THEN
     RETURN app.refuse(p_act, k, 'user', session_user, 'PW422', 'Only a SCRAM verifier is taken, never a password.', 'Use: policywatch users password');
   END IF;
   EXECUTE format('ALTER ROLE %I PASSWORD %L', session_user, p_verifier);

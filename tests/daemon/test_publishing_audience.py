@@ -48,10 +48,11 @@ async def test_a_bad_row_is_named_by_its_line_and_the_rest_is_counted(scene: Wor
         assert (alert["kind"], "line 5" in alert["sentence"]) == ("members_rows", True)
         assert "nobody at all" not in alert["sentence"]
         scene.members.write_text(members_csv(3), encoding="utf-8")
-        await scene.owner.execute(
-            "UPDATE app.approval_requests SET state = 'voided', decided_at = app.pw_now()"
-        )
-        await scene.owner.execute("UPDATE app.guidance_drafts SET state = 'open'")
+        async with scene.owner.transaction():
+            await scene.owner.execute(
+                "UPDATE app.approval_requests SET state = 'voided', decided_at = app.pw_now()"
+            )
+            await scene.owner.execute("UPDATE app.guidance_drafts SET state = 'open'")
         again = await scene.submit()
         room.woken.set()
         await scene.counted(again)
