@@ -163,6 +163,8 @@ class Guidance(Frozen):
 
     approvals_needed: Annotated[int, Field(ge=1, le=5)] = 1
     """How many people, none of them an author of the text, must approve."""
+    approvals_needed_critical: Annotated[int, Field(ge=1, le=5)] = 1
+    """The same for guidance that rests on a critical change; the larger of the two counts."""
     grace_period: Duration = parse_duration("5 min")
     """How long approved guidance waits, and can be taken back, before the first mail."""
     expiry: Duration = parse_duration("7 d")

@@ -152,6 +152,7 @@ async def _facts(tx: Tx, settings: Settings) -> int:
     guidance = settings.guidance
     facts: dict[str, Any] = {
         "approvals_needed": guidance.approvals_needed,
+        "approvals_needed_critical": guidance.approvals_needed_critical,
         "grace_period": _interval(guidance.grace_period),
         "approval_expiry": _interval(guidance.expiry),
         "release_window": _interval(guidance.release_window),
