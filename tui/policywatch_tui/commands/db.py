@@ -232,3 +232,38 @@ async def verify(shell: Shell) -> int:
     else:
         click.echo("\n".join(faults) or "The schema is what the files say.")
     return 1 if faults else 0
+
+
+@migrate.command()
+@click.argument("what", type=click.Choice(["on", "off", "status"]), default="status")
+@with_shell
+async def rls(shell: Shell, what: str) -> int:
+    """Row-level security: people scoped to platforms see and act on those alone. Off by default.
+
+    Exit 1 when tables and system_config disagree (switch it again).
+    """
+    from policywatch.db import connect
+    from policywatch.db import rls as limits
+
+    owner = await asyncio.to_thread(connect.owner, shell.settings)
+    now = await (limits.state(owner) if what == "status" else limits.switch(owner, on=what == "on"))
+    if shell.as_json:
+        shell.emit(
+            {
+                "rls": now.on,
+                "whole": now.whole,
+                "tables": now.tables,
+                "limited": now.limited,
+                "scoped": now.scoped,
+            }
+        )
+    else:
+        click.echo(
+            f"Row-level security is {'on' if now.on else 'off'}: it holds in {now.limited} of {now.tables} tables;"
+            f" {now.scoped} people are limited to platforms."
+        )
+        if not now.whole:
+            click.echo(
+                "Tables and system_config disagree. Run: policywatch migrate rls on (or off)", err=True
+            )
+    return 0 if now.whole else 1
