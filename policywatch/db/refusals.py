@@ -51,7 +51,8 @@ def away(conninfo: str, error: BaseException | None = None) -> PolicyWatchError:
         )
     if "does not exist" in lowered and "role" in lowered:
         return ServiceAway(
-            f"{where} refused the login: {reason}", remedy="Ask: policywatch users add NAME ROLE"
+            f"{where} refused the login: {reason}",
+            remedy="Ask an administrator: policywatch users add NAME --role ROLE",
         )
     if "permission denied for database" in lowered:
         return NotAllowed(
@@ -90,7 +91,9 @@ def translate(error: psycopg.Error, query: str, conninfo: str, *, broken: bool) 
         )
     if isinstance(error, errors.InsufficientPrivilege):
         return NotAllowed(
-            f"{said} ({query})", remedy="Ask an administrator: policywatch users list.", code=state
+            f"Your role does not reach this: {said} ({query}).",
+            remedy="Ask an administrator for another: policywatch users role NAME ROLE.",
+            code=state,
         )
     if isinstance(error, errors.IntegrityError):
         return Violation(said, code=state, constraint=error.diag.constraint_name or "")

@@ -278,6 +278,7 @@ def _draft(row: Mapping[str, Any]) -> Draft:
         editors=(row["editor"],) if row["editor"] else (),
         based_on=tuple(f"C-{change_id}" for change_id in row["changes"] or ()),
         returned_because=(row["returned_reason"] or "") if row["state"] == "open" else "",
+        revision=row["revision"] or 0,
     )
 
 
@@ -304,6 +305,7 @@ def _approval(row: Mapping[str, Any], sender: str) -> Approval:
         sender=sender,
         based_on=tuple(row["based_on"] or ()),
         yours=row["mine"],
+        revision=row["revision"],
     )
 
 

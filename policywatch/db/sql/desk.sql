@@ -59,7 +59,7 @@ FROM read.drafts WHERE id = %(draft_id)s;
 -- name: approvals
 -- With who edited the text and which accepted changes it rests on: what an approver must see before a yes.
 SELECT a.id, a.version, a.draft_id, a.title, a.author, a.requested_at, a.expires_at, encode(a.content_hash, 'hex') AS content_hash,
-       a.subject, a.body_text, a.segment, a.segment_version, a.recipient_count, a.suppressed_count, a.count_fault,
+       a.subject, a.body_text, a.revision, a.segment, a.segment_version, a.recipient_count, a.suppressed_count, a.count_fault,
        a.approvals_needed, a.approvals_given, a.mine, a.grace_period,
        (SELECT array_agg(DISTINCT r.editor) FROM read.draft_revisions r WHERE r.draft_id = a.draft_id) AS editors,
        (SELECT array_agg(format('C-%%s accepted by %%s', c.change_id, c.decided_by) ORDER BY c.change_id)

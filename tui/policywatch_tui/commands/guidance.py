@@ -97,7 +97,7 @@ async def new(shell: Shell, change: tuple[str, ...], title: str | None, segment:
 @click.option("--version", "version", type=int, help="The version you read.")
 @with_shell
 async def edit(shell: Shell, draft: str, file: Path | None, version: int | None) -> None:
-    """Edit the text in $EDITOR (first line: the subject); a new revision, which voids an approval."""
+    """Edit the text in $EDITOR (first line: "Subject: ..."); a new revision, which voids an approval."""
     from policywatch.db import acts
     from policywatch_tui.drafting import as_sheet, from_sheet
 

@@ -198,6 +198,7 @@ async def doctor(shell: Shell) -> int:
 async def init(shell: Shell) -> None:
     """First installation: database, schema, key, catalogue. Safe to repeat."""
     from policywatch.db import setup
+    from policywatch.settings import catalogue
     from policywatch_tui.commands.child import run_verb
 
     prepared = await setup.prepare(shell.settings, say=shell.say_step)
@@ -218,7 +219,7 @@ async def init(shell: Shell) -> None:
     if prepared.started:
         click.echo(prepared.started.sentence)
     click.echo(
-        f"The schema is at {prepared.migrated.version}; {reconciled.get('documents', 0)} documents are in the catalogue."
+        f"The schema is at {prepared.migrated.version}; {len(list(catalogue(shell.settings)))} documents are in the catalogue."
     )
     if admin and admin.one_time_password:
         click.echo(f"One-time password of {admin.name}, shown only now: {admin.one_time_password}")

@@ -18,14 +18,14 @@ def head(change: Change, place: int, count: int, now: datetime) -> tuple[Piece, 
     """Where one is and how bad it is, by the machine and by whoever overrode it."""
     row = change.row
     where = f"  {clean(row.platform)} {clean(row.document)}  "
-    machine = ""
+    machine, age = "", fmt.age(row.detected_at, now)
     if row.severity != row.machine_severity:
         machine = f" (machine: {fmt.severity_word(row.machine_severity)})"
     return (
         (f"Change {place}/{count}" if count else "Change", Look.BOLD),
         (where, Look.PLAIN),
         (fmt.severity_word(row.severity), Look.ALARM),
-        (f"{machine}  {fmt.age(row.detected_at, now)} ago", Look.PLAIN),
+        (f"{machine}  {age if age == 'now' else f'{age} ago'}", Look.PLAIN),
     )
 
 

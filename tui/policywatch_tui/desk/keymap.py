@@ -77,7 +77,7 @@ ACTIONS: tuple[Action, ...] = (
     _act("return", "r", ("approvals",), "return it to its author, with a reason", "return", "approver"),
     _act("edit", "e", ("drafts",), "edit the draft in $EDITOR", "edit", "editor"),
     _act("submit", "w", ("drafts",), "submit the draft: a second person is asked", "submit", "editor"),
-    _act("withdraw", "x", ("publications",), "take back within the grace, then y", "take back", "approver"),
+    _act("withdraw", "x", ("publications",), "take back within the grace, then y", "take back", "editor"),
     _go(
         "sheet", "enter tab", ("approvals", "drafts", "publications"), "into the lower half and back", "read"
     ),

@@ -96,7 +96,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """Guidance being written; `version` is its newest revision's number or its row's version."""
+    """Guidance being written; `version` is its row's, `revision` the number of its newest text."""
 
     id: int
     version: int
@@ -109,6 +109,7 @@ class Draft:
     editors: tuple[str, ...] = ()
     based_on: tuple[str, ...] = ()
     returned_because: str = ""
+    revision: int = 1
 
     @property
     def label(self) -> str:
@@ -145,6 +146,7 @@ class Approval:
     based_on: tuple[str, ...] = ()
     yours: bool = False
     fault: str = ""
+    revision: int = 1
 
     @property
     def label(self) -> str:

@@ -97,7 +97,7 @@ def approval_sheet(row: Approval, width: int, now: datetime, zone: tzinfo) -> tu
     lines: list[Line] = [
         (
             (f"YOU SIGN {row.label}", Look.BOLD),
-            (f"  version {row.version} of G-{row.draft_id}, nothing else", Look.PLAIN),
+            (f"  revision {row.revision} of G-{row.draft_id}, nothing else", Look.PLAIN),
         ),
     ]
     lines += _field("to", f"{row.segment} (segment v{row.segment_version})  {whom}", width, Look.BOLD)
@@ -155,7 +155,7 @@ def draft_sheet(row: Draft, width: int, now: datetime, zone: tzinfo) -> tuple[Li
     lines: list[Line] = [
         (
             (f"{row.label}", Look.BOLD),
-            (f"  revision {row.version}, {fmt.clock(row.updated_at, zone, now)}", Look.DIM),
+            (f"  revision {row.revision}, {fmt.clock(row.updated_at, zone, now)}", Look.DIM),
         )
     ]
     if row.returned_because:

@@ -75,7 +75,9 @@ class VerdictScreen(DeskScreen):
 
     def do_snooze(self) -> None:
         """Ask for how long."""
-        self.ask_text("snooze for (4h, 1d, 1w, 2025-11-30; 0 wakes):", self._snooze, required=True)
+        self.ask_text(
+            "snooze for (4h, 1d, 1w, or a date as YYYY-MM-DD; 0 wakes):", self._snooze, required=True
+        )
 
     def _snooze(self, given: str) -> None:
         try:
