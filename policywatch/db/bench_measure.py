@@ -172,7 +172,6 @@ class World:
             "outcome": None,
             "historical": None,
             "noise": None,
-            "by_rank": False,
             "statuses": ["queued", "unconfirmed"],
             "state": None,
             "words": "arbitration liability",
@@ -194,6 +193,7 @@ class World:
 _OWN: dict[str, dict[str, Any]] = {
     "listing.documents": {"document": None},
     "listing.changes": {"document": None},
+    "listing.changes_by_severity": {"document": None},
     "listing.publications": {"publication": None},
     "history.document_id": {"platform": 1, "key": "document-7"},
     "publishing.resolve_by_journal": {"accepted": [1], "handed": [1], "claims": []},

@@ -112,13 +112,12 @@ async def changes(
 ) -> list[Row]:
     """Changes by status; by severity first when by_rank, else newest first."""
     return await db.all(
-        _sql.changes,
+        _sql.changes_by_severity if by_rank else _sql.changes,
         statuses=list(statuses),
         platform=platform,
         document=document,
         historical=historical,
         noise=noise,
-        by_rank=by_rank,
         limit=limit,
     )
 

@@ -104,3 +104,61 @@ def test_two_writers_of_one_document_do_not_wait_for_each_other(database: Scratc
         one.rollback()
         assert reader.execute("SELECT undecided FROM read.queue_counts").fetchone() == (2,)
         assert reader.execute("SELECT count(*) <= 2 FROM app.queue_counts").fetchone() == (True,)
+
+
+_PUBLICATION = """
+INSERT INTO app.guidance_publications (draft_id, revision_id, request_id, content_hash, segment_id, state, approved_count,
+  release_at, lapse_at, released_at)
+VALUES (0, 0, %s, sha256(''), 1, 'releasing', 100, app.pw_now() + interval '1 minute', app.pw_now() + interval '1 day', app.pw_now())
+RETURNING id"""
+_RECIPIENTS = """
+INSERT INTO app.publication_recipients (publication_id, recipient_hash, state)
+SELECT %s, sha256(%s::bytea || int8send(n)), CASE WHEN n %% 9 = 0 THEN 'suppressed' ELSE 'queued' END FROM generate_series(1, 40) n"""
+_STEP = """
+UPDATE app.publication_recipients SET state = %(to)s, owner = 'w', claim = gen_random_uuid(), lease_until = app.pw_now(),
+  sending_at = coalesce(sending_at, app.pw_now()), sent_at = CASE WHEN %(to)s = 'sent' THEN app.pw_now() END
+WHERE id IN (SELECT id FROM app.publication_recipients WHERE state = %(from)s ORDER BY id LIMIT %(most)s)"""
+_STEPS = (
+    *(
+        ("queued", "claimed"),
+        ("claimed", "sending"),
+        ("sending", "sent"),
+        ("sending", "deferred"),
+        ("sending", "uncertain"),
+    ),
+    *(
+        ("sending", "failed"),
+        ("deferred", "claimed"),
+        ("uncertain", "sent"),
+        ("uncertain", "queued"),
+        ("claimed", "suppressed"),
+    ),
+)
+
+
+def test_the_ledger_s_numbers_are_those_of_its_rows_after_any_walk(database: Scratch) -> None:
+    """Whatever a statement moves, of one publication or of two: figures and rows agree after each."""
+    chance = random.Random(5)
+    with psycopg.connect(database.superuser, autocommit=True, row_factory=dict_row) as connection:
+        connection.execute("SET session_replication_role = replica")  # publications without their whole story
+        ids = []
+        for request in (1, 2):
+            made = connection.execute(_PUBLICATION, [request]).fetchone()
+            assert made is not None
+            ids.append(made["id"])
+        connection.execute("SET session_replication_role = origin")
+        for publication in ids:
+            connection.execute(_RECIPIENTS, [publication, str(publication)])
+        for _ in range(60):
+            source, target = chance.choice(_STEPS)
+            connection.execute(_STEP, {"from": source, "to": target, "most": chance.randint(1, 30)})
+            assert (
+                connection.execute(
+                    "SELECT publication_id, state, sum(recipients)::bigint AS n, min(first_sent_at) AS first, max(last_sent_at) AS last"
+                    " FROM app.publication_counts GROUP BY 1, 2 HAVING sum(recipients) <> 0 ORDER BY 1, 2"
+                ).fetchall()
+                == connection.execute(
+                    "SELECT publication_id, state, count(*) AS n, min(sent_at) AS first, max(sent_at) AS last"
+                    " FROM app.publication_recipients GROUP BY 1, 2 ORDER BY 1, 2"
+                ).fetchall()
+            )

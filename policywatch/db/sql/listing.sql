@@ -46,16 +46,34 @@ FROM read.document_search, websearch_to_tsquery('english', %(words)s) q
 WHERE words @@ q ORDER BY rank DESC, platform, document LIMIT %(limit)s;
 
 -- name: changes
-SELECT change_id, platform, document, document_name, status, historical, noise_kind, severity, machine_severity, verdict,
-       decided_by, decided_at, snoozed_until, claimed_by, version, detected_at, before_at, after_at, words_added, words_removed,
-       change_type, confidence, notify, topics, sections, effective_date, objection_deadline, summary
-FROM read.changes
-WHERE (%(platform)s::text IS NULL OR platform = %(platform)s)
-  AND (%(document)s::text IS NULL OR document = %(document)s)
-  AND status = ANY (%(statuses)s::text[])
-  AND (%(historical)s::boolean IS NULL OR historical = %(historical)s)
-  AND (%(noise)s::boolean IS NULL OR (noise_kind <> 'none') = %(noise)s)
-ORDER BY CASE WHEN %(by_rank)s THEN -rank ELSE 0 END, change_id DESC LIMIT %(limit)s;
+-- Newest first: the view's order, cut where the index is still in order.
+SELECT x.* FROM (
+  SELECT change_id, platform, document, document_name, status, historical, noise_kind, severity, machine_severity, verdict,
+         decided_by, decided_at, snoozed_until, claimed_by, version, detected_at, before_at, after_at, words_added, words_removed,
+         change_type, confidence, notify, topics, sections, effective_date, objection_deadline, summary
+  FROM read.changes
+  WHERE (%(platform)s::text IS NULL OR platform = %(platform)s)
+    AND (%(document)s::text IS NULL OR document = %(document)s)
+    AND status = ANY (%(statuses)s::text[])
+    AND (%(historical)s::boolean IS NULL OR historical = %(historical)s)
+    AND (%(noise)s::boolean IS NULL OR (noise_kind <> 'none') = %(noise)s)
+  LIMIT %(limit)s) x ORDER BY x.change_id DESC;
+
+-- name: changes_by_severity
+-- The most severe first, then the newest: one severity after the other, each in the view's order, until there are enough.
+SELECT x.* FROM (
+  SELECT p.place, c.* FROM generate_series(0, 4) p (place) CROSS JOIN LATERAL (
+    SELECT change_id, platform, document, document_name, status, historical, noise_kind, severity, machine_severity, verdict,
+         decided_by, decided_at, snoozed_until, claimed_by, version, detected_at, before_at, after_at, words_added, words_removed,
+         change_type, confidence, notify, topics, sections, effective_date, objection_deadline, summary
+    FROM read.changes
+    WHERE place = p.place::smallint AND (%(platform)s::text IS NULL OR platform = %(platform)s)
+    AND (%(document)s::text IS NULL OR document = %(document)s)
+    AND status = ANY (%(statuses)s::text[])
+    AND (%(historical)s::boolean IS NULL OR historical = %(historical)s)
+    AND (%(noise)s::boolean IS NULL OR (noise_kind <> 'none') = %(noise)s)
+    LIMIT %(limit)s) c
+  LIMIT %(limit)s) x ORDER BY x.place, x.change_id DESC;
 
 -- name: upcoming
 -- Changes whose terms take effect, or whose objection ends, from today on: the nearest date first.
