@@ -25,7 +25,12 @@ def users() -> None:
 @click.option("--role", type=click.Choice(ROLES), required=True)
 @click.option("--mail", help="Their address; seen by administrators and the daemon alone.")
 @click.option("--os-user", help="Their account on this host: an SSH login then needs no password.")
-@click.option("--platform", "platforms", multiple=True, help="Restrict to platforms (repeatable).")
+@click.option(
+    "--platform",
+    "platforms",
+    multiple=True,
+    help="Restrict to platforms (repeatable); holds once `policywatch migrate rls` is on.",
+)
 @click.option(
     "--password-stdin",
     is_flag=True,
