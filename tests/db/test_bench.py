@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -16,37 +17,37 @@ from policywatch.db.bench_measure import worst_node
 from policywatch.db.queries import load
 from tests.databases import Cluster
 
-ROOT = Path(__file__).parents[2]
+
+def _command(server: Cluster, folder: Path, *options: str) -> list[str]:
+    """`bench database` on the server of this run, which the settings name as an administrator's."""
+    settings = folder / "policywatch.yaml"
+    settings.write_text(yaml.safe_dump({"database": {"mode": "dsn", "dsn": server.superuser}}), "utf-8")
+    program = [sys.executable, "-m", "policywatch_tui.main", "--config", str(settings)]
+    return [*program, "bench", "database", *options]
+
+
+def _left(server: Cluster) -> set[str]:
+    """Databases and logins of benchmarks on this server."""
+    with server.connect() as connection:
+        rows = connection.execute(
+            "SELECT datname AS name FROM pg_database WHERE datname LIKE 'pwb\\_%'"
+            " UNION ALL SELECT rolname FROM pg_roles WHERE rolname LIKE 'pwb\\_%'"
+        )
+        return {row["name"] for row in rows}
 
 
 @pytest.mark.needs_db
 def test_every_question_of_the_desk_is_measured_and_the_scratch_database_is_dropped(
     server: Cluster, tmp_path: Path
 ) -> None:
-    # given the server of this run, named in the settings as an administrator's
-    settings = tmp_path / "policywatch.yaml"
-    settings.write_text(yaml.safe_dump({"database": {"mode": "dsn", "dsn": server.superuser}}), "utf-8")
+    # given the server of this run
     # when a small benchmark runs
     done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "policywatch_tui.main",
-            "--config",
-            str(settings),
-            "bench",
-            "database",
-            "--scale",
-            "300",
-            "--runs",
-            "5",
-            "--json",
-        ],
+        _command(server, tmp_path, "--scale", "300", "--runs", "5", "--json"),
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
-        env=os.environ | {"HOME": str(tmp_path)},
     )
     # then it answers with every statement of the desk, each beside its floor and with a plan node
     assert done.returncode in (0, 1), done.stderr  # 1: this machine was too busy for a budget
@@ -61,14 +62,30 @@ def test_every_question_of_the_desk_is_measured_and_the_scratch_database_is_drop
     assert report["seed"]["rows"]["change_states"] == 300
     assert [budget["name"] for budget in report["budgets"]][:2] == ["queue page", "counts"]
     # and neither its database nor its logins are there any more
-    with server.connect() as connection:
-        left = connection.execute(
-            "SELECT datname AS name FROM pg_database WHERE datname = %(d)s"
-            " UNION ALL SELECT rolname FROM pg_roles WHERE rolname LIKE %(d)s || '%%'",
-            {"d": report["database"]},
-        ).fetchall()
     assert re.fullmatch(r"pwb_[0-9a-f]+", report["database"])
-    assert left == []
+    assert report["database"] not in _left(server)
+    assert f"{report['database']}_person" not in _left(server)
+
+
+@pytest.mark.needs_db
+def test_an_ended_benchmark_leaves_nothing_behind(server: Cluster, tmp_path: Path) -> None:
+    # given a benchmark that fills its database
+    before = _left(server)
+    running = subprocess.Popen(_command(server, tmp_path, "--scale", "50000"), stdout=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while not any(name.endswith("_daemon") for name in _left(server) - before):
+            assert running.poll() is None, "it ended by itself"
+            assert time.monotonic() < deadline, "it made no database"
+            time.sleep(0.05)
+        # when it is asked to end
+        running.send_signal(signal.SIGTERM)
+        code = running.wait(60)
+    finally:
+        running.kill()
+    # then it says that it was interrupted, and its database and logins are gone
+    assert code == 130
+    assert _left(server) - before == set()
 
 
 def test_the_worst_node_is_the_one_with_most_time_of_its_own() -> None:

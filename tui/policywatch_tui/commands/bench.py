@@ -5,6 +5,9 @@ Nothing of an installation is touched: each benchmark makes what it needs and cl
 
 from __future__ import annotations
 
+import asyncio
+import signal
+
 import click
 
 from policywatch_tui.commands.base import Shell, with_shell
@@ -42,13 +45,14 @@ async def database(shell: Shell, scale: int, runs: int, keep: bool) -> int:
     """
     from policywatch.db import bench as benched
 
-    report = await benched.run(
-        shell.settings,
-        scale=scale,
-        runs=runs,
-        keep=keep,
-        say=shell.say_step,
-    )
+    task = asyncio.current_task()
+    assert task is not None
+    # Whoever ends the command, its server and database go with it.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        report = await benched.run(shell.settings, scale=scale, runs=runs, keep=keep, say=shell.say_step)
+    except asyncio.CancelledError:
+        raise click.Abort from None
     if shell.as_json:
         shell.emit(report.to_json())
     else:
