@@ -28,7 +28,7 @@ DECLARE
 BEGIN
   IF wish = 'off' THEN RETURN; END IF;
   IF usable THEN
-    CREATE EXTENSION IF NOT EXISTS timescaledb;
+    CREATE EXTENSION IF NOT EXISTS timescaledb WITH SCHEMA public;
   ELSIF wish = 'require' THEN
     RAISE EXCEPTION 'TimescaleDB is demanded (database.timescale: require) and this server does not offer it'
       USING HINT = 'Install it and add timescaledb to shared_preload_libraries, or set database.timescale: auto.',
@@ -1079,6 +1079,11 @@ BEGIN
       RAISE EXCEPTION 'P-% lapsed at %: it needs a new yes', OLD.id, OLD.lapse_at USING ERRCODE = 'check_violation';
     END IF;
   END IF;
+  IF OLD.state = 'grace' AND NEW.state = 'releasing' THEN
+    NEW.released_at := app.pw_now();
+  ELSIF NEW.released_at IS DISTINCT FROM OLD.released_at THEN
+    RAISE EXCEPTION 'P-% is released when it is released', OLD.id USING ERRCODE = 'check_violation';
+  END IF;
   IF (NEW.draft_id, NEW.revision_id, NEW.request_id, NEW.content_hash, NEW.segment_id, NEW.approved_count,
       NEW.approved_at, NEW.lapse_at) IS DISTINCT FROM
      (OLD.draft_id, OLD.revision_id, OLD.request_id, OLD.content_hash, OLD.segment_id, OLD.approved_count,
@@ -1206,20 +1211,38 @@ BEGIN
   SELECT publication_id, state, count(*), min(sent_at), max(sent_at) FROM app.publication_recipients GROUP BY 1, 2;
 END $$;
 
--- 8. Series (TimescaleDB where present) -------------------------------------------------------------
-DO $$
-DECLARE s record;
+-- 8. Series (TimescaleDB where present; columnstore, retention and the daily figures: api/012_series.sql) ----
+CREATE FUNCTION app.make_series() RETURNS integer LANGUAGE plpgsql SET search_path = pg_catalog, app, pg_temp AS $$
+-- By the owner: the five series become hypertables, rows that are there already move along; how many were changed. Triggers
+-- of ours rest meanwhile: a row that moves is not a new one, and must keep its time, its transaction and its hash.
+DECLARE s record; t text; made boolean; guards text[]; n integer := 0; home name;
 BEGIN
-  IF EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb') THEN
-    FOR s IN SELECT * FROM (VALUES ('policy_snapshots', 'fetched_at', interval '1 month'),
-        ('policy_changes', 'detected_at', interval '1 month'), ('delivery_events', 'at', interval '1 month'),
-        ('audit_log', 'at', interval '1 month'), ('system_metrics', 'at', interval '1 day')) AS v(name, col, chunk)
-    LOOP
-      PERFORM create_hypertable(format('app.%I', s.name)::regclass, s.col::name,
-                                chunk_time_interval => s.chunk, if_not_exists => true);
+  SELECT extnamespace::regnamespace::name INTO home FROM pg_extension WHERE extname = 'timescaledb';
+  IF home IS NULL THEN RETURN 0; END IF;
+  FOR s IN SELECT * FROM (VALUES ('policy_snapshots', 'fetched_at', interval '1 month'),
+      ('policy_changes', 'detected_at', interval '1 month'), ('delivery_events', 'at', interval '1 month'),
+      ('audit_log', 'at', interval '1 month'), ('system_metrics', 'at', interval '1 day')) AS v(name, col, chunk)
+  LOOP
+    EXECUTE 'SELECT EXISTS (SELECT FROM timescaledb_information.hypertables h WHERE h.hypertable_schema = ''app'' AND h.hypertable_name = $1)'
+      INTO made USING s.name;
+    CONTINUE WHEN made;
+    EXECUTE format('LOCK TABLE app.%I IN ACCESS EXCLUSIVE MODE', s.name);
+    guards := ARRAY(SELECT pg_get_triggerdef(g.oid) FROM pg_trigger g
+                    WHERE g.tgrelid = format('app.%I', s.name)::regclass AND NOT g.tgisinternal ORDER BY g.tgname);
+    FOR t IN SELECT g.tgname FROM pg_trigger g WHERE g.tgrelid = format('app.%I', s.name)::regclass AND NOT g.tgisinternal LOOP
+      EXECUTE format('DROP TRIGGER %I ON app.%I', t, s.name);
     END LOOP;
-  END IF;
+    EXECUTE format('SELECT %I.create_hypertable($1::regclass, $2::name, chunk_time_interval => $3, migrate_data => true)', home)
+      USING format('app.%I', s.name), s.col, s.chunk;
+    FOREACH t IN ARRAY guards LOOP
+      EXECUTE t;
+    END LOOP;
+    n := n + 1;
+  END LOOP;
+  RETURN n;
 END $$;
+COMMENT ON FUNCTION app.make_series IS 'Makes the series hypertables where TimescaleDB is; 0 where it is not, or nothing is left to do.';
+SELECT app.make_series();
 
 -- 9. First rows -------------------------------------------------------------------------------------
 INSERT INTO app.platforms (key, name, aliases, position) VALUES
