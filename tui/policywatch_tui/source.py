@@ -45,7 +45,13 @@ async def open_source(settings: Settings) -> DatabaseSource:
     db = await Database.open(
         conninfo, max_size=3, application="policywatch desk", timeout=3.0, session=session
     )
-    source = DatabaseSource(db, Listener(conninfo), session=session, sender=settings.mail.sender or "")
+    source = DatabaseSource(
+        db,
+        Listener(conninfo),
+        session=session,
+        sender=settings.mail.sender or "",
+        claim_for=settings.review.claim_for,
+    )
     try:
         await source.begin()
     except BaseException:
@@ -57,8 +63,17 @@ async def open_source(settings: Settings) -> DatabaseSource:
 class DatabaseSource:
     """One person's door to the database; see `policywatch_tui.desk.source.DeskSource`."""
 
-    def __init__(self, db: Database, listener: Listener, *, session: UUID, sender: str = "") -> None:
+    def __init__(
+        self,
+        db: Database,
+        listener: Listener,
+        *,
+        session: UUID,
+        sender: str = "",
+        claim_for: timedelta = timedelta(minutes=15),
+    ) -> None:
         self.db, self.listener, self.session, self.sender = db, listener, session, sender
+        self.claim_minutes = max(1, round(claim_for.total_seconds() / 60))
 
     async def begin(self) -> None:
         """Register this desk's session."""
@@ -194,7 +209,7 @@ class DatabaseSource:
 
     async def take(self, change_id: int, version: int, act_id: UUID) -> Done:
         """Say that one looks; it leaves the version alone."""
-        return _done(await acts.take_change(self.db, change_id, act_id=act_id))
+        return _done(await acts.take_change(self.db, change_id, self.claim_minutes, act_id=act_id))
 
     async def release(self, change_id: int, version: int, act_id: UUID) -> Done:
         """Say that one looks no longer."""

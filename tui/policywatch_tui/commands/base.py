@@ -28,7 +28,16 @@ if TYPE_CHECKING:
     from policywatch.db.pool import Database, Outcome
     from policywatch.settings import Settings
 
-__all__ = ["Shell", "json_option", "number_of", "pass_shell", "plain_value", "run_guarded", "with_shell"]
+__all__ = [
+    "Shell",
+    "ask_at_terminal",
+    "json_option",
+    "number_of",
+    "pass_shell",
+    "plain_value",
+    "run_guarded",
+    "with_shell",
+]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -192,6 +201,12 @@ def with_shell(body: Callable[..., Awaitable[int | None]]) -> Callable[..., None
             ctx.exit(code)
 
     return json_option(call)
+
+
+def ask_at_terminal(remedy: str) -> None:
+    """Before a question: UsageError where nobody can answer it."""
+    if not sys.stdin.isatty():
+        raise UsageError("Nobody is at a terminal to answer; nothing was done.", remedy=remedy)
 
 
 def number_of(text: str, letter: str) -> int:

@@ -258,7 +258,8 @@ async def take(shell: Shell, change: str) -> None:
     from policywatch.db import acts
 
     async with shell.database() as db:
-        shell.outcome(await acts.take_change(db, number_of(change, "C")))
+        minutes = max(1, round(shell.settings.review.claim_for.total_seconds() / 60))
+        shell.outcome(await acts.take_change(db, number_of(change, "C"), minutes))
 
 
 @changes.command()

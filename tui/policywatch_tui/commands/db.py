@@ -8,7 +8,7 @@ import os
 import click
 
 from policywatch.errors import PolicyWatchError, UsageError
-from policywatch_tui.commands.base import Shell, json_option, with_shell
+from policywatch_tui.commands.base import Shell, ask_at_terminal, json_option, with_shell
 
 __all__ = ["db", "migrate"]
 
@@ -50,11 +50,12 @@ def stop(shell: Shell) -> None:
     """Stop it; open transactions are ended in order (pg_ctl -m fast)."""
     from policywatch.db import connect
 
-    was = connect.server(shell.settings).stop()
+    server = connect.server(shell.settings)
+    was = server.stop()
     if shell.as_json:
-        shell.emit({"stopped": bool(was)})
+        shell.emit({"stopped": was, "state_folder": server.state_folder})
     else:
-        click.echo("Stopped." if was else "It was not running.")
+        click.echo(f"The server in {server.state_folder} {'is stopped' if was else 'was not running'}.")
 
 
 @db.command("status")
@@ -173,6 +174,7 @@ async def down(shell: Shell, to: int, yes: bool) -> None:
     from policywatch.db import migrate as runner
 
     if not yes:
+        ask_at_terminal("Add --yes if its data may be lost.")
         word = click.prompt("This loses data. Type the name of the database to go on", err=True)
         if word != shell.settings.database.name and shell.settings.database.mode == "embedded":
             raise UsageError(

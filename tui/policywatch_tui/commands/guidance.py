@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from policywatch.errors import PolicyWatchError, UsageError
-from policywatch_tui.commands.base import Shell, number_of, with_shell
+from policywatch_tui.commands.base import Shell, ask_at_terminal, number_of, with_shell
 from policywatch_tui.desk.clean import clean, clean_lines
 
 __all__ = ["approvals", "drafts"]
@@ -283,6 +283,7 @@ async def approve(
                 f"A-{number}: {clean(row['subject'])}\nto {row['recipient_count']} recipients ({clean(row['segment_name'])})",
                 err=True,
             )
+            ask_at_terminal("Add --count with the number of recipients that you were shown.")
             count = click.prompt("Type the number of recipients to approve", type=int, err=True)
         try:
             digest = bytes.fromhex(sha256) if sha256 else row["content_hash"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from policywatch.errors import PolicyWatchError, UsageError
-from policywatch_tui.commands.base import Shell, number_of, with_shell
+from policywatch_tui.commands.base import Shell, ask_at_terminal, number_of, with_shell
 
 __all__ = ["members", "publications"]
 
@@ -139,6 +139,7 @@ async def stop(shell: Shell, publication: str | None, everything: bool, reason: 
     if everything == (publication is not None):
         raise UsageError("Name one publication, or --all.", remedy="policywatch publications stop P-7")
     if not yes:
+        ask_at_terminal("Add --yes.")
         click.confirm(f"Stop {publication or 'everything'}?", abort=True, err=True)
     async with shell.database() as db:
         if publication is None:
