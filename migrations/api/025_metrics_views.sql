@@ -43,6 +43,12 @@ SELECT DISTINCT ON (m.name, m.labels) m.name, m.labels, m.value, m.at FROM app.s
 WHERE m.at > (SELECT app.pw_now()) - interval '15 minutes' AND (SELECT app.may_read())
 ORDER BY m.name, m.labels, m.at DESC;
 
+CREATE VIEW read.delivery_daily WITH (security_barrier) AS
+SELECT e.publication_id, e.day, e.kind, e.events FROM app.delivery_daily e
+WHERE (SELECT app.may_read())
+  AND ((SELECT app.sees_all()) OR e.publication_id IN (SELECT p.id FROM app.guidance_publications p));
+COMMENT ON VIEW read.delivery_daily IS 'Delivery events per publication, day (UTC) and kind.';
+
 GRANT SELECT ON read.table_sizes, read.queue_ages, read.replication, read.newest_metrics TO pw_viewer, pw_auditor, pw_daemon;
 GRANT USAGE ON SCHEMA read TO pw_daemon;
 RESET ROLE;

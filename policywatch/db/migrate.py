@@ -26,7 +26,19 @@ from policywatch.db.refusals import away, is_race, told
 from policywatch.db.steps import ApiFile, Step, api_files, roles, shipped, steps
 from policywatch.errors import PolicyWatchError, ServiceAway
 
-__all__ = ["Migrated", "Schema", "StepState", "down", "status", "up", "verify"]
+__all__ = [
+    "Migrated",
+    "Schema",
+    "StepState",
+    "apply_api",
+    "connected",
+    "down",
+    "locked",
+    "status",
+    "steady",
+    "up",
+    "verify",
+]
 
 _sql = load("migrate")
 
@@ -93,7 +105,7 @@ async def up(
     folder = folder or shipped()
     known, api = steps(folder), api_files(folder)
     wishes = {"admin_name": admin_name, "timescale": timescale, "lock_timeout": "10s"}
-    async with _locked(conninfo, patience) as connection:
+    async with locked(conninfo, patience) as connection:
         recorded = await _recorded(connection)
         _refuse_if_wrong(recorded, known)
         done = list[str]()
@@ -104,10 +116,10 @@ async def up(
         applied_api = bool(api) and (bool(done) or recorded.api != {f.name: f.sha256 for f in api})
         if applied_api:
             say("Applying views and acts ...")
-            await _steady(lambda: _apply_api(connection, api, wishes))
+            await steady(lambda: apply_api(connection, api, wishes))
         admin: AdminLogin | None = None
         if await _value(connection, _sql.made):
-            await _steady(lambda: connection.execute(_sql.secure.text))
+            await steady(lambda: connection.execute(_sql.secure.text))
             admin = await ensure_admin(connection, admin_name, peer=peer)
     return Migrated(len(known), tuple(done), applied_api, admin)
 
@@ -125,7 +137,7 @@ async def down(
     For development and proof: data is lost. Production restores a backup.
     """
     known = steps(folder or shipped())
-    async with _locked(conninfo, patience) as connection:
+    async with locked(conninfo, patience) as connection:
         recorded = await _recorded(connection)
         _refuse_if_wrong(recorded, known)
         doomed = [s for s in reversed(known[: len(recorded.rows)]) if s.version > to]
@@ -145,7 +157,7 @@ async def status(conninfo: str, *, folder: Traversable | None = None) -> Schema:
     """Where the schema stands, without changing or locking anything."""
     folder = folder or shipped()
     known, api = steps(folder), api_files(folder)
-    async with _connected(conninfo) as connection:
+    async with connected(conninfo) as connection:
         recorded = await _recorded(connection)
         clock = await _value(connection, _sql.clock_source)
         timescale = await _value(connection, _sql.timescale_version)
@@ -280,10 +292,10 @@ async def _apply(
             if step.version == 1:
                 installing()
 
-    await _steady(once)
+    await steady(once)
 
 
-async def _apply_api(connection: Connection, api: tuple[ApiFile, ...], wishes: dict[str, str]) -> None:
+async def apply_api(connection: Connection, api: tuple[ApiFile, ...], wishes: dict[str, str]) -> None:
     """All files in one transaction: nobody ever sees half of the views and acts."""
     async with connection.transaction():
         await connection.execute(_sql.wishes.text, wishes)
@@ -308,10 +320,11 @@ async def _undo(connection: Connection, step: Step, *, last: bool) -> None:
             if last:
                 await connection.execute(_sql.drop_bootstrap.text)
 
-    await _steady(once)
+    await steady(once)
 
 
-async def _steady(work: Callable[[], Awaitable[object]]) -> None:
+async def steady(work: Callable[[], Awaitable[object]]) -> None:
+    """Do it again when another database of the cluster changed the same shared row at the same moment."""
     for attempt in range(_TRIES):
         try:
             await work()
@@ -326,7 +339,8 @@ async def _steady(work: Callable[[], Awaitable[object]]) -> None:
 
 
 @asynccontextmanager
-async def _connected(conninfo: str) -> AsyncIterator[Connection]:
+async def connected(conninfo: str) -> AsyncIterator[Connection]:
+    """A connection for the schema's keeper; a server that is away is told as a sentence."""
     try:
         connection = await Connection.connect(
             conninfo,
@@ -351,9 +365,9 @@ async def _connected(conninfo: str) -> AsyncIterator[Connection]:
 
 
 @asynccontextmanager
-async def _locked(conninfo: str, patience: float) -> AsyncIterator[Connection]:
+async def locked(conninfo: str, patience: float) -> AsyncIterator[Connection]:
     """A connection that alone migrates this database; the lock goes with the connection."""
-    async with _connected(conninfo) as connection:
+    async with connected(conninfo) as connection:
         deadline = time.monotonic() + patience
         while not await _value(connection, _sql.try_lock, key=LOCK_KEY):
             if time.monotonic() > deadline:

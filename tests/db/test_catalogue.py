@@ -45,6 +45,8 @@ FUNCTIONS = {
     # what views and policies ask
     *("app.is_machine", "app.may_read", "app.sees_all", "app.my_platforms", "app.my_platform_keys"),
     *("app.my_documents", "app.content_in_scope", "app.replicas"),
+    # what the edition of the series does with old figures
+    "app.forget_metrics",
 }
 VIEWS = {
     *("read.table_sizes", "read.queue_ages", "read.replication", "read.newest_metrics"),

@@ -78,6 +78,18 @@ DELETE FROM app.api_files;
 DROP SCHEMA IF EXISTS act CASCADE;
 DROP SCHEMA IF EXISTS read CASCADE;
 DROP VIEW IF EXISTS app.change_rows, app.publication_rows;
+DO $$
+DECLARE kept boolean := false;
+BEGIN
+  IF EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb') THEN
+    kept := EXISTS (SELECT FROM timescaledb_information.continuous_aggregates WHERE view_schema = 'app' AND view_name = 'delivery_daily');
+  END IF;
+  IF kept THEN
+    DROP MATERIALIZED VIEW app.delivery_daily;
+  ELSE
+    DROP VIEW IF EXISTS app.delivery_daily;
+  END IF;
+END $$;
 
 -- name: record_api
 INSERT INTO app.api_files (name, sha256) VALUES (%(name)s, %(sha256)s);
@@ -102,3 +114,36 @@ WHERE n.nspname = 'app' AND p.proname = 'pw_now' AND p.pronargs = 0;
 
 -- name: timescale_version
 SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'timescaledb';
+
+-- name: timescale_facts
+-- loaded: the loader's setting, which everybody may read; null where the library is not preloaded. series: hypertables,
+-- counted by a text, since the statement must stand where the extension does not.
+SELECT (SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'timescaledb') AS version,
+       EXISTS (SELECT FROM pg_catalog.pg_available_extensions WHERE name = 'timescaledb') AS offered,
+       pg_catalog.current_setting('timescaledb.disable_load', true) IS NOT NULL AS loaded,
+       pg_catalog.current_setting('timescaledb.license', true) AS license,
+       CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'timescaledb') THEN
+         (xpath('/row/n/text()', query_to_xml('SELECT count(*) AS n FROM timescaledb_information.hypertables
+                                               WHERE hypertable_schema = ''app''', false, true, '')))[1]::text::integer
+       ELSE 0 END AS series;
+
+-- name: timescale_create
+CREATE EXTENSION IF NOT EXISTS timescaledb WITH SCHEMA public;
+
+-- name: as_owner
+-- Chunks and jobs then belong to the owner of the tables.
+SET LOCAL ROLE pw_owner;
+
+-- name: make_series
+SELECT app.make_series() AS made;
+
+-- name: not_as_owner
+RESET ROLE;
+
+-- name: series_noted
+UPDATE app.system_config SET value = to_jsonb(%(version)s::text), updated_at = app.pw_now(), updated_by = session_user
+WHERE key = 'timescaledb' AND value IS DISTINCT FROM to_jsonb(%(version)s::text);
+
+-- name: series_told
+SELECT app.write_audit('config.timescale', 'config', 'timescaledb', 'done', NULL, NULL,
+                       jsonb_build_object('version', %(version)s::text, 'edition', app.series_edition(), 'made', %(made)s::integer));
