@@ -49,6 +49,6 @@ WHERE (SELECT app.may_read())
   AND ((SELECT app.sees_all()) OR e.publication_id IN (SELECT p.id FROM app.guidance_publications p));
 COMMENT ON VIEW read.delivery_daily IS 'Delivery events per publication, day (UTC) and kind.';
 
-GRANT SELECT ON read.table_sizes, read.queue_ages, read.replication, read.newest_metrics TO pw_viewer, pw_auditor, pw_daemon;
+GRANT SELECT ON read.delivery_daily, read.table_sizes, read.queue_ages, read.replication, read.newest_metrics TO pw_viewer, pw_auditor, pw_daemon;
 GRANT USAGE ON SCHEMA read TO pw_daemon;
 RESET ROLE;

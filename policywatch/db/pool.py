@@ -269,8 +269,11 @@ class Database:
 def session_conninfo(
     conninfo: str, *, application: str, timeout: float = 3.0, session: UUID | None = None
 ) -> str:
-    """The connection string with what each connection of this program asks for: UTC, a name, patience."""
-    options = str(conninfo_to_dict(conninfo).get("options") or "") + " -c TimeZone=UTC"
+    """The connection string with what each connection of this program asks for: UTC, a name, patience.
+
+    No jit: statements here are short, and compiling one takes longer than it saves.
+    """
+    options = str(conninfo_to_dict(conninfo).get("options") or "") + " -c TimeZone=UTC -c jit=off"
     if session is not None:
         options += f" -c policywatch.session={session}"
     return make_conninfo(
