@@ -6,15 +6,17 @@ is compared with what is in `policywatch.domain.audit_check`; how seals are made
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from policywatch.db.pool import Database, Row
+from policywatch.db.pool import Database, Row, Tx
 from policywatch.db.queries import load
-from policywatch.domain.audit import Anchor, AuditRow, Seal
+from policywatch.domain import audit_file
+from policywatch.domain.audit import GENESIS, Anchor, AuditRow, Seal
 from policywatch.domain.audit_check import Checker, Report
 from policywatch.errors import NotAllowed
 
@@ -25,6 +27,7 @@ __all__ = [
     "anchor_of",
     "as_json",
     "check",
+    "export",
     "listed",
     "newest_seal",
     "require_reader",
@@ -45,6 +48,7 @@ _PAGE = 500
 _LOWEST = -(2**63)  # of any number: a planted row or seal may have one below zero
 
 Progress = Callable[[int, int], None]
+Reader = Database | Tx
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ async def listed(db: Database, filters: Filters, limit: int) -> list[Row]:
     return await db.all(_sql.listed, **asdict(filters), limit=limit)
 
 
-async def require_reader(db: Database) -> None:
+async def require_reader(db: Reader) -> None:
     """NotAllowed for whoever is neither auditor nor administrator."""
     row = await db.one(_sql.may_check)
     if row is None or not row["may"]:
@@ -96,40 +100,40 @@ def seal_of(row: Row) -> Seal:
     )
 
 
-async def newest_seal(db: Database) -> Seal | None:
+async def newest_seal(db: Reader) -> Seal | None:
     """The seal that was made last."""
     row = await db.one(_sql.newest_seal)
     return None if row is None else seal_of(row)
 
 
-async def seal_with(db: Database, n: int) -> Seal | None:
+async def seal_with(db: Reader, n: int) -> Seal | None:
     """The seal of a number."""
     row = await db.one(_sql.seal, n=n)
     return None if row is None else seal_of(row)
 
 
-async def seal_before(db: Database, since: datetime) -> Seal | None:
+async def seal_before(db: Reader, since: datetime) -> Seal | None:
     """The newest seal that was made before a time; it holds no row of that time or later."""
     row = await db.one(_sql.seal_before, since=since)
     return None if row is None else seal_of(row)
 
 
-async def sealed_rows(db: Database, n: int) -> int:
+async def sealed_rows(db: Reader, n: int) -> int:
     """How many rows the seals up to a number hold."""
     return int(await db.value(_sql.sealed_rows, n=n))
 
 
-async def system_identifier(db: Database) -> int:
+async def system_identifier(db: Reader) -> int:
     """Which cluster this is."""
     return int(await db.value(_sql.cluster))
 
 
-async def anchor_of(db: Database, seal: Seal) -> Anchor:
+async def anchor_of(db: Reader, seal: Seal) -> Anchor:
     """What is to be remembered of a seal elsewhere."""
     return Anchor(seal.n, seal.epoch, seal.at, seal.chain, await sealed_rows(db, seal.n), seal.last_id)
 
 
-async def seals(db: Database, *, after: int = _LOWEST) -> AsyncIterator[Seal]:
+async def seals(db: Reader, *, after: int = _LOWEST) -> AsyncIterator[Seal]:
     """Seals in their order, those that are made meanwhile too."""
     while page := await db.all(_sql.seals, after=after, limit=_PAGE):
         for row in page:
@@ -158,13 +162,13 @@ def _row_of(row: Row) -> AuditRow:
 class Rows:
     """Rows of the log by number, each with whether the filters want it; read in windows of which some are kept."""
 
-    def __init__(self, db: Database, filters: Filters = EVERYTHING) -> None:
+    def __init__(self, db: Reader, filters: Filters = EVERYTHING) -> None:
         self._db = db
         self._filters = asdict(filters)
         self._windows: OrderedDict[int, list[tuple[AuditRow, bool]]] = OrderedDict()
 
     async def of(self, seal: Seal) -> AsyncIterator[tuple[AuditRow, bool]]:
-        """The rows that a seal names, in their order; none where it names more or fewer than it counts."""
+        """The rows that a seal names, in their order; none where it does not name as many as it counts."""
         if not seal.is_consistent:
             return
         for first, last in seal.ids:
@@ -186,13 +190,22 @@ class Rows:
         return window
 
 
-async def unsealed(db: Database, filters: Filters = EVERYTHING) -> AsyncIterator[tuple[AuditRow, bool, int]]:
+async def unsealed(db: Reader, filters: Filters = EVERYTHING) -> AsyncIterator[tuple[AuditRow, bool, int]]:
     """Rows that no seal names, each with whether it is wanted and the cluster that it is in."""
     after = _LOWEST
     while page := await db.all(_sql.unsealed_rows, after=after, limit=10 * _PAGE, **asdict(filters)):
         for row in page:
             yield _row_of(row), bool(row["wanted"]), row["system_identifier"]
         after = page[-1]["id"]
+
+
+@asynccontextmanager
+async def _at_one_time(db: Database) -> AsyncIterator[Tx]:
+    """The log as it stands now, whatever is written and sealed meanwhile."""
+    async with db.transaction() as tx:
+        await tx.run(_sql.at_one_time)
+        await require_reader(tx)
+        yield tx
 
 
 async def check(
@@ -202,21 +215,64 @@ async def check(
 
     Raises NotAllowed for whoever may not read it.
     """
-    await require_reader(db)
-    newest = await newest_seal(db)
-    total = await sealed_rows(db, newest.n) if newest else 0
-    checker, rows, done = Checker(anchors), Rows(db), 0
-    async for seal in seals(db):
-        checker.seal(seal)
-        async for row, _ in rows.of(seal):
-            checker.row(row)
-            done += 1
-            if done % _WINDOW == 0:
-                progress(done, max(total, done))
-    async for row, _, here in unsealed(db):
-        checker.unsealed(row, here=here)
+    async with _at_one_time(db) as tx:
+        newest = await newest_seal(tx)
+        total = await sealed_rows(tx, newest.n) if newest else 0
+        checker, rows, done = Checker(anchors), Rows(tx), 0
+        async for seal in seals(tx):
+            checker.seal(seal)
+            async for row, _ in rows.of(seal):
+                checker.row(row)
+                done += 1
+                if done % _WINDOW == 0:
+                    progress(done, max(total, done))
+        async for row, _, here in unsealed(tx):
+            checker.unsealed(row, here=here)
     progress(done, done)
     return checker.report()
+
+
+async def export(
+    db: Database, filters: Filters, *, at: datetime, progress: Progress = lambda _done, _total: None
+) -> AsyncIterator[str]:
+    """The lines of a file that can be checked without the database (`policywatch.domain.audit_file`).
+
+    Seals that can hold rows of the time asked for, and all later ones; of a seal with rows that were asked for, the
+    others as hashes. `at`: now. `progress` gets (rows passed, rows sealed). Raises NotAllowed as `check`.
+    """
+    given = {k: str(v) for k, v in asdict(filters).items() if v is not None}
+    counts = Counter[str]()
+    async with _at_one_time(db) as tx:
+        before = await seal_before(tx, filters.since) if filters.since else None
+        newest = await newest_seal(tx)
+        done = skipped = await sealed_rows(tx, before.n) if before else 0
+        total = await sealed_rows(tx, newest.n) if newest else 0
+        chain, after = (before.chain, before.n) if before else (GENESIS, 0)
+        header = audit_file.Header(at, given, chain, after, await system_identifier(tx))
+        yield audit_file.header_line(header)
+        rows = Rows(tx, filters)
+        async for seal in seals(tx, after=after or _LOWEST):
+            has_rows = not given or await _any_wanted(rows, seal)
+            counts["seal"] += 1
+            yield audit_file.seal_line(seal, has_rows=has_rows)
+            if has_rows:
+                async for row, wanted in rows.of(seal):
+                    counts["row" if wanted else "leaf"] += 1
+                    yield audit_file.row_line(row) if wanted else audit_file.leaf_line(row)
+            done += seal.row_count
+            progress(done - skipped, max(total, done) - skipped)
+        async for row, wanted, _ in unsealed(tx, filters):
+            if wanted:
+                counts["unsealed"] += 1
+                yield audit_file.row_line(row, sealed=False)
+    yield audit_file.end_line(counts)
+
+
+async def _any_wanted(rows: Rows, seal: Seal) -> bool:
+    async for _, wanted in rows.of(seal):
+        if wanted:
+            return True
+    return False
 
 
 def as_json(report: Report) -> dict[str, Any]:

@@ -92,8 +92,12 @@ class Seal:
 
     @property
     def is_consistent(self) -> bool:
-        """It names as many rows as it counts: what it names can be read without end otherwise."""
-        return sum(last - first + 1 for first, last in self.ids) == self.row_count
+        """It names as many rows as it counts (what it names could be read without end otherwise), and their ends."""
+        if sum(last - first + 1 for first, last in self.ids) != self.row_count:
+            return False
+        first, last = (self.ids[0][0], self.ids[-1][1]) if self.ids else (None, None)
+        opening = self.low == 0 and (self.last_id or 0) >= (last or 0)
+        return self.first_id == first and (opening or self.last_id == last)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,8 @@ _LATE = timedelta(minutes=5)  # beyond this a transaction that stays open raises
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What does not fit, and where. kind: row_changed row_missing row_foreign rows_changed row_inserted row_alien
-    seal_changed seal_gap anchor_differs anchor_missing."""
+    """What does not fit, and where. kind: row_changed row_missing row_foreign rows_changed row_inserted
+    seal_changed seal_gap anchor_differs anchor_missing cut_off."""
 
     kind: str
     sentence: str
@@ -80,6 +80,7 @@ class Checker:
         self._first_late: int | None = None
         self._oldest: datetime | None = None
         self._epochs: set[int] = set()
+        self._boundary = -(2**63)  # rows of an epoch have higher numbers than its first seal knew of
         self._good = 0
         self._good_at: tuple[Seal, int] | None = None  # newest seal that an anchor confirms, rows up to it
         self._differs = False
@@ -99,7 +100,8 @@ class Checker:
     def row(self, row: AuditRow | BareRow) -> None:
         """The next row of the seal told last."""
         seal = self._seal
-        assert seal is not None
+        if seal is None or not self._has_rows:
+            raise ValueError(f"row {row.id} stands below no seal that has rows")
         self._tree.add(row.leaf)
         self._expect(seal, row)
         if isinstance(row, BareRow):
@@ -126,6 +128,11 @@ class Checker:
                 row=row.id,
                 at=row.at,
             )
+
+    def cut_off(self, sentence: str) -> None:
+        """What is told is not whole: whoever reads for the checker noticed."""
+        self._end_seal()
+        self._fault("cut_off", sentence)
 
     def report(self) -> Report:
         """The end: anchors that met no seal, and the sum."""
@@ -226,8 +233,7 @@ class Checker:
         if not seal.is_consistent:
             self._fault(
                 "seal_changed",
-                f"Seal {seal.n} of {_time(seal.at)} names other rows than the {seal.row_count} that it counts: "
-                "it was changed.",
+                f"Seal {seal.n} of {_time(seal.at)} does not name the {seal.row_count} rows that it counts: it was changed.",
                 seal=seal.n,
                 row=seal.first_id,
                 at=seal.at,
@@ -248,6 +254,8 @@ class Checker:
         self._sealed += seal.row_count
         for anchor in self._anchors.pop(seal.n, []):
             self._compare(anchor, seal)
+        if seal.low == 0:
+            self._boundary = seal.last_id or 0
         self._chain, self._before = seal.chain, seal
 
     def _link(self, seal: Seal) -> None:
@@ -277,6 +285,7 @@ class Checker:
             good = not self._complete or (seal.epoch == 1 and seal.low == 0)
         elif seal.epoch == before.epoch:
             good = seal.low == before.high and seal.system_identifier == before.system_identifier
+            good = good and (seal.first_id is None or seal.first_id > self._boundary)
         else:
             good = seal.epoch == before.epoch + 1 and seal.low == 0
         if not good:

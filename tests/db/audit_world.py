@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -14,7 +13,7 @@ from policywatch.domain.audit import GENESIS, Anchor, Seal, root_of, seal_chain
 from policywatch.domain.audit_check import Report
 from tests.databases import Scratch
 
-__all__ = ["Attacker", "checked", "sealed", "write"]
+__all__ = ["Attacker", "anchor", "checked", "sealed", "write"]
 
 
 def write(database: Scratch, count: int = 10, action: str = "test.act") -> None:
@@ -102,10 +101,9 @@ class Attacker:
                 root=root,
             )
             self.run(
-                "UPDATE app.audit_seals SET row_count = %s, root = %s, chain = %s, ids = (SELECT"
+                "UPDATE app.audit_seals SET row_count = %s, root = %s, chain = %s, first_id = %s,"
+                " last_id = CASE WHEN low = '0' THEN last_id ELSE %s END, ids = (SELECT"
                 " coalesce(range_agg(int8range(x, x, '[]')), '{}') FROM unnest(%s::bigint[]) x) WHERE id = %s",
-                *(len(rows), root, chain, [r["id"] for r in rows], seal["id"]),
+                *(len(rows), root, chain, *((rows[0]["id"], rows[-1]["id"]) if rows else (None, None))),
+                *([r["id"] for r in rows], seal["id"]),
             )
-
-
-Attack = Callable[[Attacker, Seal], None]

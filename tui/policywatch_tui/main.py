@@ -38,7 +38,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "members": ("publications", "members", "segments"),
     "users": ("people", "users", "add list role disable password"),
     "sessions": ("people", "sessions", "list"),
-    "audit": ("audit", "audit", "list"),
+    "audit": ("audit", "audit", "list verify export anchor"),
     "alerts": ("audit", "alerts", "list ack"),
     "backup": ("backup", "backup", "create list restore"),
     "metrics": ("metrics", "metrics", "print the exposition"),

@@ -14,6 +14,10 @@ SELECT x.* FROM (
 -- Whether this person may read the log at all: others would see an empty one and believe it.
 SELECT role IN ('admin', 'auditor') AS may FROM read.me;
 
+-- name: at_one_time
+-- All that follows sees the log of one moment.
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
+
 -- name: rows_between
 -- A window of numbers, in their order; JSON as the server prints it, since that is what was hashed.
 SELECT id, at, actor, session_id::text AS session_id, action, object_kind, object_id, outcome, code, before::text AS before,
