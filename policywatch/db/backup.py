@@ -194,6 +194,7 @@ async def create(
         try:
             dump = (
                 "--format=custom",
+                "--enable-row-security",  # where it is on, its policies let the owner see all; the counts prove it
                 f"--snapshot={snapshot['snapshot']}",
                 f"--file={part / DUMP}",
             )

@@ -50,7 +50,7 @@ FUNCTIONS = {
 }
 VIEWS = {
     *("read.table_sizes", "read.queue_ages", "read.replication", "read.newest_metrics"),
-    *("read.audit_seals", "read.audit_unsealed"),
+    *("read.audit_seals", "read.audit_unsealed", "read.delivery_daily"),
 }
 
 
