@@ -143,7 +143,29 @@ CREATE TABLE app.platform_credentials (
   UNIQUE (platform_id, name)
 );
 COMMENT ON TABLE app.platform_credentials IS 'API credentials, encrypted by pgcrypto under a key per row that the client derives.';
-COMMENT ON COLUMN app.platform_credentials.state IS 'active | retired';
+COMMENT ON COLUMN app.platform_credentials.state IS 'active | retired (removed: the value is gone)';
+
+CREATE TABLE app.key_versions (
+  version     integer PRIMARY KEY CHECK (version > 0),
+  check_value bytea NOT NULL CHECK (octet_length(check_value) = 8),
+  made_at     timestamptz NOT NULL DEFAULT app.pw_now(),
+  made_by     text NOT NULL DEFAULT session_user
+);
+COMMENT ON TABLE app.key_versions IS 'Versions of the master key, which is never here: a keyed hash of a constant tells the right key from a wrong one.';
+
+CREATE TABLE app.key_rotations (
+  id           integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  from_version integer NOT NULL REFERENCES app.key_versions,
+  to_version   integer NOT NULL UNIQUE REFERENCES app.key_versions,
+  done         integer NOT NULL DEFAULT 0,                 -- credentials under the new version so far
+  started_at   timestamptz NOT NULL DEFAULT app.pw_now(),
+  started_by   text NOT NULL DEFAULT session_user,
+  ended_at     timestamptz,
+  CHECK (to_version > from_version)
+);
+COMMENT ON TABLE app.key_rotations IS 'Re-encryption of credentials under a new master key: resumable, one at a time.';
+CREATE INDEX key_rotations_from ON app.key_rotations (from_version);
+CREATE UNIQUE INDEX key_rotations_open ON app.key_rotations ((true)) WHERE ended_at IS NULL;
 
 CREATE TABLE app.policy_documents (
   id             integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -480,10 +502,13 @@ CREATE TABLE app.user_sessions (
   heartbeat_at timestamptz NOT NULL DEFAULT app.pw_now(),
   ended_at     timestamptz,
   ended_by     text,
+  ended_how    text CHECK (ended_how IN ('closed', 'ended', 'disabled', 'silent')),
   CHECK ((ended_at IS NULL) = (ended_by IS NULL))
 );
 COMMENT ON TABLE app.user_sessions IS 'Every desk and command session, with heartbeat.';
 COMMENT ON COLUMN app.user_sessions.kind IS 'desk | command';
+COMMENT ON COLUMN app.user_sessions.ended_how IS 'closed (by itself) | ended (by an act) | disabled (its person was) | silent';
+CREATE INDEX user_sessions_ended ON app.user_sessions (user_name, ended_at) WHERE ended_how IN ('ended', 'disabled');
 CREATE INDEX user_sessions_open ON app.user_sessions (user_name, heartbeat_at) WHERE ended_at IS NULL;
 CREATE INDEX user_sessions_user ON app.user_sessions (user_name);
 
@@ -1267,6 +1292,7 @@ INSERT INTO app.system_config (key, value) VALUES
   ('release_window',   '"24:00:00"'),
   ('growth_limit',     '0.02'),
   ('settings_sha256',  'null'),
+  ('request_key',      'null'),                            -- public: what people seal arguments with; only the daemon opens them
   ('timescaledb',      coalesce((SELECT to_jsonb(extversion) FROM pg_extension WHERE extname = 'timescaledb'), 'null'));
 INSERT INTO app.users (name, role)
 VALUES (coalesce(nullif(current_setting('policywatch.admin_name', true), ''), 'admin'), 'admin');
@@ -1285,7 +1311,7 @@ GRANT UPDATE (state, released_at, ended_at, ended_by, frozen_count, pause_reason
 GRANT UPDATE ON app.publication_recipients TO pw_daemon;
 GRANT UPDATE (state, owner, lease_until, result, version, ended_at) ON app.requests TO pw_daemon;
 GRANT UPDATE (payload, state, outcome) ON app.inbound_raw TO pw_daemon;
-GRANT UPDATE (ended_at, ended_by) ON app.user_sessions TO pw_daemon;
+GRANT UPDATE (ended_at, ended_by, ended_how) ON app.user_sessions TO pw_daemon;
 GRANT UPDATE (value, updated_at, updated_by) ON app.system_config TO pw_daemon;
 GRANT DELETE ON app.system_metrics, app.acts, app.workers TO pw_daemon;
 RESET ROLE;

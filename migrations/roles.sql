@@ -41,3 +41,9 @@ BEGIN  -- the owner sees replicas and their lag; an administrator may refuse it
 EXCEPTION WHEN insufficient_privilege THEN
   RAISE NOTICE 'pw_owner does not see replication statistics';
 END $$;
+DO $$
+BEGIN  -- the owner's narrow function ends connections of people whose session was ended; an administrator may refuse it
+  GRANT pg_signal_backend TO pw_owner;
+EXCEPTION WHEN insufficient_privilege THEN
+  RAISE NOTICE 'pw_owner cannot end connections: an ended session stops at its next act';
+END $$;

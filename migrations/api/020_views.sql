@@ -228,7 +228,7 @@ SELECT u.name, u.mail FROM app.users u
 WHERE (SELECT app.may_read('{admin}'));
 
 CREATE VIEW read.sessions WITH (security_barrier) AS
-SELECT s.id, s.user_name, s.kind, s.client, s.started_at, s.heartbeat_at, s.ended_at, s.ended_by FROM app.user_sessions s
+SELECT s.id, s.user_name, s.kind, s.client, s.started_at, s.heartbeat_at, s.ended_at, s.ended_by, s.ended_how FROM app.user_sessions s
 WHERE (SELECT app.may_read()) AND (s.user_name = session_user OR (SELECT app.may_read('{admin,auditor}')));
 
 CREATE VIEW read.config WITH (security_barrier) AS

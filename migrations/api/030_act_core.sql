@@ -43,6 +43,12 @@ BEGIN
   RETURN r;
 END $$;
 
+CREATE OR REPLACE FUNCTION app.session_said() RETURNS uuid LANGUAGE sql STABLE
+SET search_path = pg_catalog, app, pg_temp AS $$
+-- The session that this connection says it belongs to; NULL for what is no id.
+  SELECT CASE WHEN x ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN x::uuid END
+  FROM current_setting('policywatch.session', true) x $$;
+
 CREATE OR REPLACE FUNCTION app.begin_act(p_act uuid, p_action text, p_role text, p_kind text, p_id text) RETURNS act.result
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, app, pg_temp AS $$
 -- NULL: go on. Otherwise the answer: a refusal, or the first answer of a repeated act.
@@ -65,6 +71,10 @@ BEGIN
   IF u.id IS NULL OR u.state <> 'active' THEN
     RETURN app.refuse(p_act, p_action, p_kind, p_id, 'PW403', format('%s has no active account here.', session_user),
                       'Ask an administrator: policywatch users add.');
+  END IF;
+  IF EXISTS (SELECT FROM app.user_sessions s WHERE s.user_name = session_user AND s.ended_how IN ('ended', 'disabled')
+               AND s.id = app.session_said()) THEN
+    RETURN app.refuse(p_act, p_action, p_kind, p_id, 'PW403', 'Your session was ended.', 'Start the program again, if you may.');
   END IF;
   IF u.must_change_password AND p_action <> 'user.password' THEN
     RETURN app.refuse(p_act, p_action, p_kind, p_id, 'PW403', 'Your one-time password must be changed before anything else.',
@@ -122,11 +132,36 @@ END $$;
 CREATE FUNCTION act.close_session(p_session uuid) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, app, pg_temp AS $$
 BEGIN
-  UPDATE app.user_sessions SET ended_at = app.pw_now(), ended_by = session_user
+  UPDATE app.user_sessions SET ended_at = app.pw_now(), ended_by = session_user, ended_how = 'closed'
    WHERE id = p_session AND user_name = session_user AND ended_at IS NULL;
   IF FOUND THEN
     PERFORM app.write_audit('session.close', 'session', p_session::text);
   END IF;
   RETURN FOUND;
+END $$;
+CREATE FUNCTION act.end_session(p_act uuid, p_session uuid DEFAULT NULL, p_user text DEFAULT NULL) RETURNS act.result
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, app, pg_temp AS $$
+-- One session, or all of a person: one's own, anybody's for an administrator. The daemon cuts its connections.
+DECLARE r act.result; k constant text := 'session.end'; whose text; n integer;
+BEGIN
+  r := app.begin_act(p_act, k, 'auditor', 'session', coalesce(p_session::text, p_user));
+  IF r.ok IS NOT NULL THEN RETURN r; END IF;
+  IF (p_session IS NULL) = (p_user IS NULL) THEN
+    RETURN app.refuse(p_act, k, 'session', coalesce(p_session::text, p_user), 'PW422', 'Name one session, or one person.', 'See: policywatch sessions list');
+  END IF;
+  whose := coalesce(p_user, (SELECT user_name FROM app.user_sessions WHERE id = p_session), '');
+  IF whose <> session_user AND NOT (app.may_read('{admin}') AND app.sees_all()) THEN
+    RETURN app.refuse(p_act, k, 'session', coalesce(p_session::text, p_user), 'PW403', 'Only an administrator ends the sessions of others.',
+                      'Ask an administrator.');
+  END IF;
+  UPDATE app.user_sessions SET ended_at = app.pw_now(), ended_by = session_user, ended_how = 'ended'
+   WHERE ended_at IS NULL AND (id = p_session OR user_name = p_user);
+  GET DIAGNOSTICS n = ROW_COUNT;
+  IF n = 0 THEN
+    RETURN app.refuse(p_act, k, 'session', coalesce(p_session::text, p_user), 'PW422', 'No such session is open.', 'See: policywatch sessions list');
+  END IF;
+  RETURN app.done(p_act, k, 'session', NULL, NULL,
+                  CASE n WHEN 1 THEN format('The session of %s is ended.', whose) ELSE format('%s sessions of %s are ended.', n, whose) END,
+                  NULL, jsonb_build_object('user', whose, 'sessions', n), coalesce(p_session::text, p_user));
 END $$;
 RESET ROLE;

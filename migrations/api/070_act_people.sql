@@ -21,7 +21,7 @@ SET search_path = pg_catalog, app, pg_temp AS $$
   SELECT string_agg(k, ', ') FROM unnest(p_keys) k WHERE NOT EXISTS (SELECT FROM app.platforms p WHERE p.key = k) $$;
 CREATE OR REPLACE FUNCTION app.end_sessions(p_name text) RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, app, pg_temp AS $$
-  UPDATE app.user_sessions SET ended_at = app.pw_now(), ended_by = session_user WHERE user_name = p_name AND ended_at IS NULL $$;
+  UPDATE app.user_sessions SET ended_at = app.pw_now(), ended_by = session_user, ended_how = 'disabled' WHERE user_name = p_name AND ended_at IS NULL $$;
 GRANT EXECUTE ON FUNCTION app.unknown_platforms(text[]), app.end_sessions(text) TO pw_rolemaker;
 GRANT EXECUTE ON FUNCTION app.store_user(text, text, text, text, text[], boolean), app.find_user(text),
   app.set_user_state(text, text, text, boolean) TO pw_rolemaker;

@@ -31,7 +31,7 @@ COLUMNS = {
     "guidance_publications": "state released_at ended_at ended_by frozen_count pause_reason release_at version",
     "requests": "state owner lease_until result version ended_at",
     "inbound_raw": "payload state outcome",
-    "user_sessions": "ended_at ended_by",
+    "user_sessions": "ended_at ended_by ended_how",
     "system_config": "value updated_at updated_by",
 }
 DELETES = {"system_metrics", "acts", "workers"}
@@ -42,6 +42,8 @@ FUNCTIONS = {
     *("app.record_audience", "app.expire_approvals", "app.release_publication", "app.pause_by_daemon"),
     *("app.recipients_frozen", "app.finish_publication", "app.freeze", "app.lock_publication"),
     *("app.share_publication", "app.hold_audit"),
+    # keys, the use of a credential, connections of ended sessions
+    *("app.check_key", "app.use_credential", "app.end_backends"),
     # what views and policies ask
     *("app.is_machine", "app.may_read", "app.sees_all", "app.my_platforms", "app.my_platform_keys"),
     *("app.my_documents", "app.content_in_scope", "app.replicas"),
