@@ -38,6 +38,16 @@ CREATE OR REPLACE TRIGGER audited_open AFTER INSERT ON app.alerts FOR EACH ROW E
 CREATE OR REPLACE TRIGGER audited_close AFTER UPDATE OF closed_at ON app.alerts FOR EACH ROW
   WHEN (OLD.closed_at IS NULL AND NEW.closed_at IS NOT NULL) EXECUTE FUNCTION app.audit_alert();
 
+CREATE OR REPLACE FUNCTION app.audit_request() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, app, pg_temp AS $$
+BEGIN
+  PERFORM app.write_audit('request.' || NEW.state, 'request', NEW.id::text, CASE NEW.state WHEN 'done' THEN 'done' ELSE 'failed' END, NULL, NULL,
+                          jsonb_build_object('kind', NEW.kind, 'requested_by', NEW.requested_by));
+  RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER audited_end AFTER UPDATE OF state ON app.requests FOR EACH ROW
+  WHEN (OLD.state <> NEW.state AND NEW.state IN ('done', 'failed', 'expired', 'refused')) EXECUTE FUNCTION app.audit_request();
+
 CREATE OR REPLACE FUNCTION app.audit_health() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, app, pg_temp AS $$
 BEGIN

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 
 from policywatch import secrets
 
-__all__ = ["KEY_VERSION", "Keys"]
+__all__ = ["KEY_LABELS", "KEY_VERSION", "Keys"]
 
 #: Stands beside every hash and sealed address; a rotation makes the next one.
 KEY_VERSION = 1
+#: What the keys are for, as it stands in the audit row of their use.
+KEY_LABELS = tuple(f"{purpose}/{KEY_VERSION}" for purpose in ("recipient-hash", "recipient-addr", "msgid"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +25,5 @@ class Keys:
     @classmethod
     def of(cls, master: bytes) -> Keys:
         """The keys of an installation."""
-        return cls(
-            hash=secrets.derive(master, f"recipient-hash/{KEY_VERSION}"),
-            address=secrets.derive(master, f"recipient-addr/{KEY_VERSION}"),
-            message_id=secrets.derive(master, f"msgid/{KEY_VERSION}"),
-        )
+        hash_key, address, message_id = (secrets.derive(master, label) for label in KEY_LABELS)
+        return cls(hash=hash_key, address=address, message_id=message_id)

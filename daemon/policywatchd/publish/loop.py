@@ -18,7 +18,7 @@ from policywatch.errors import ServiceAway, SettingsError
 from policywatch.settings import Settings
 from policywatchd.publish import audience
 from policywatchd.publish.journal import Journal
-from policywatchd.publish.keys import Keys
+from policywatchd.publish.keys import KEY_LABELS, Keys
 from policywatchd.publish.recover import boot_id, recover
 from policywatchd.publish.release import release_due
 from policywatchd.publish.send import Sending
@@ -97,6 +97,9 @@ async def _keys(service: Service) -> Keys | None:
             try:
                 keys = Keys.of(secrets.master_key(service.settings.database.state_folder))
                 await workers.close_alert(service.db, "master_key", "publish")
+                password = service.settings.mail.password
+                used = {"labels": KEY_LABELS, "secrets": [password.secret] if password else []}
+                await workers.audit(service.db, "key.used", "key", "master", after=used)
                 return keys
             except SettingsError as fault:
                 if said != fault.what:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from policywatchd.upkeep.exposition import serve_metrics
 from policywatchd.upkeep.measures import forget_old, store_measures
 from policywatchd.upkeep.requests import serve_waiting
+from policywatchd.upkeep.seals import Sealer
 from policywatchd.upkeep.sessions import end_silent
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ _LOOK = 5.0
 
 async def run(service: Service) -> None:
     """Serve requests and figures and keep order until the daemon stops."""
+    sealer = Sealer()
     chores: list[tuple[float, Callable[[Service], Awaitable[object]]]] = [
+        (_LOOK, lambda service: sealer.look(service.db)),
         (10.0, lambda service: end_silent(service.db)),
         (30.0, store_measures),
         (3600.0, forget_old),
