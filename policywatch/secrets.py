@@ -1,16 +1,18 @@
 """Where secrets come from, and the keys that are derived from the master key.
 
 A secret is asked for by name; the first place that has it wins: systemd credential, file in the state folder,
-environment, keyring. A place that has it in an unsafe way (a file that others may read) is an error and not
-passed over: the operator believes it to be in use. Logs name the place, never the value.
+environment, keyring, a question at the terminal. A place that has it in an unsafe way (a file that others may
+read) is an error and not passed over: the operator believes it to be in use. Logs name the place, never the value.
 
-Not here: secrets in the database (`platform_credentials`), which are encrypted with keys derived here.
+Not here: what is made of the master key beyond its sub-keys (`keys`); secrets in the database.
 """
 
 from __future__ import annotations
 
+import getpass
 import logging
 import os
+import re
 import secrets as random_source
 import stat
 import sys
@@ -25,7 +27,17 @@ from policywatch import bounded
 from policywatch.errors import SettingsError
 from policywatch.settings import SecretRef, Settings
 
-__all__ = ["LABELS", "Key", "SecretText", "derive", "master_key", "resolve", "source_of"]
+__all__ = [
+    "LABELS",
+    "Key",
+    "SecretText",
+    "derive",
+    "key_name",
+    "master_key",
+    "new_master_key",
+    "resolve",
+    "source_of",
+]
 
 log = logging.getLogger("policywatch.secrets")
 
@@ -39,8 +51,10 @@ LABELS = frozenset(
         "unsub/1",
         "audit/1",
         "webhook/1",
+        "request/1",
     }
 )
+_PURPOSES = frozenset(label.partition("/")[0] for label in LABELS)
 KEY_FILE = "policywatch.key"
 KEY_BYTES = 32
 KEYRING_SERVICE = "policywatch"
@@ -74,15 +88,23 @@ class Key(bytes):
 
 
 def resolve(
-    ref: SecretRef, settings: Settings, *, env: Mapping[str, str] = os.environ, keyring: bool = True
+    ref: SecretRef,
+    settings: Settings,
+    *,
+    env: Mapping[str, str] = os.environ,
+    keyring: bool = True,
+    ask: bool = False,
 ) -> SecretText:
     """The value of a secret. Raises SettingsError with the places that were asked, or why one is unsafe.
 
     `keyring=False` for programs that run without a person (the daemon): a locked keyring asks on a screen.
+    `ask` for commands of a person: where no place has it, the terminal is asked, if there is one.
     """
-    source, value = _find(ref.secret, settings.database.state_folder, env, keyring)
+    source, value, why = _find(ref.secret, settings.database.state_folder, env, keyring)
+    if value is None and ask:
+        source, value = "terminal", _from_terminal(ref.secret)
     if value is None:
-        raise _missing(ref.secret, settings.database.state_folder)
+        raise _missing(ref.secret, settings.database.state_folder, why)
     log.info("secret_found name=%s source=%s", ref.secret, source)
     return SecretText(value)
 
@@ -91,70 +113,131 @@ def source_of(
     ref: SecretRef, settings: Settings, *, env: Mapping[str, str] = os.environ, keyring: bool = True
 ) -> str:
     """Which place has the secret: credential, file, environment, keyring. Raises SettingsError as `resolve`."""
-    source, value = _find(ref.secret, settings.database.state_folder, env, keyring)
+    source, value, why = _find(ref.secret, settings.database.state_folder, env, keyring)
     if value is None:
-        raise _missing(ref.secret, settings.database.state_folder)
+        raise _missing(ref.secret, settings.database.state_folder, why)
     return source
 
 
-def master_key(state_folder: Path, *, create: bool = False, env: Mapping[str, str] = os.environ) -> Key:
+def key_name(version: int = 1) -> str:
+    """The name of a version of the master key, as a file and as a systemd credential."""
+    return KEY_FILE if version == 1 else f"{KEY_FILE}.{version}"
+
+
+def master_key(
+    state_folder: Path,
+    *,
+    version: int = 1,
+    create: bool = False,
+    person: bool = False,
+    env: Mapping[str, str] = os.environ,
+) -> Key:
     """The 32 bytes that all other keys are derived from.
 
-    $CREDENTIALS_DIRECTORY/policywatch.key, else policywatch.key in the state folder (mode 0600). With `create` a
-    missing one is made there, once and atomically. Raises SettingsError when there is none, or an unsafe one.
+    $CREDENTIALS_DIRECTORY/policywatch.key, else policywatch.key in the state folder (mode 0600); later versions
+    have their number behind the name. With `create` a missing one is made there, once and atomically. For a
+    `person` the keyring and then the terminal are asked for its 64 hexadecimal digits. Raises SettingsError when
+    there is none, or an unsafe one.
     """
-    content = _credential(KEY_FILE, env)
+    name = key_name(version)
+    content = _credential(name, env)
     source = "credential"
     if content is None:
         source = "file"
-        path = state_folder / KEY_FILE
+        path = state_folder / name
         content = _safe_file(path)
         if content is None and create:
             content = _create_key(path)
+    if content is None and person:
+        source, content = (
+            "keyring or terminal",
+            _hexadecimal(_from_keyring(name, env)[0] or _from_terminal(name)),
+        )
     if content is None:
         raise SettingsError(
-            f"there is no master key in {state_folder / KEY_FILE}",
+            f"there is no master key in {state_folder / name}",
+            key=name,
             remedy="A new installation makes one by itself (policywatch migrate up); for a restored or moved "
             "database put the old key file back: without it addresses and recipients cannot be read.",
         )
     if len(content) != KEY_BYTES:
         raise SettingsError(
             f"the master key ({source}) has {len(content)} bytes; it must have {KEY_BYTES}",
-            remedy=f"Put the original {KEY_FILE} back from your backup of keys.",
+            key=name,
+            remedy=f"Put the original {name} back from your backup of keys.",
         )
-    log.debug("master_key_found source=%s", source)
+    log.debug("master_key_found source=%s version=%d", source, version)
     return Key(content)
 
 
+def _hexadecimal(text: str | None) -> bytes | None:
+    try:
+        return bytes.fromhex(text) if text else None
+    except ValueError:
+        return b""
+
+
+def new_master_key(state_folder: Path, version: int) -> Key:
+    """The next version of the master key, made in the state folder unless a rotation that was cut off made it.
+
+    SettingsError where systemd hands the keys in: this program cannot write there.
+    """
+    if os.environ.get("CREDENTIALS_DIRECTORY") and not (state_folder / KEY_FILE).exists():
+        raise SettingsError(
+            "the master key is handed in by systemd; a new version cannot be written there",
+            key=key_name(version),
+            remedy=f"Make a file of {KEY_BYTES} random bytes, hand it in as the credential {key_name(version)} beside "
+            "the old one, and run this again.",
+        )
+    return master_key(state_folder, version=version, create=True)
+
+
 def derive(master: bytes, label: str) -> Key:
-    """The key for one purpose (32 bytes, HKDF-SHA-256 with the label as info). Raises ValueError on a new label."""
-    if label not in LABELS:
+    """The key for one purpose (32 bytes, HKDF-SHA-256 with the label as info). Raises ValueError on a new label.
+
+    A label is `purpose/version`, the version that of the master key.
+    """
+    purpose, _, version = label.partition("/")
+    if purpose not in _PURPOSES or re.fullmatch("[1-9][0-9]{0,5}", version) is None:
         raise ValueError(f"no key has the label {label!r}")
     return Key(
         HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=label.encode()).derive(bytes(master))
     )
 
 
-def _find(name: str, state_folder: Path, env: Mapping[str, str], keyring: bool) -> tuple[str, str | None]:
+def _find(
+    name: str, state_folder: Path, env: Mapping[str, str], keyring: bool
+) -> tuple[str, str | None, str]:
+    """Source, value, and why the last place (the keyring) had none."""
     content = _credential(name, env)
     if content is not None:
-        return "credential", _text(content, name)
+        return "credential", _text(content, name), ""
     content = _safe_file(state_folder / "secrets" / name)
     if content is not None:
-        return "file", _text(content, name)
+        return "file", _text(content, name), ""
     value = env.get(_variable(name))
     if value:
-        return "environment", value
-    return "keyring", _from_keyring(name, env) if keyring else None
+        return "environment", value, ""
+    return ("keyring", *(_from_keyring(name, env) if keyring else (None, "")))
+
+
+def _from_terminal(name: str) -> str | None:
+    """Asked at /dev/tty, never at standard input; None where there is no terminal."""
+    try:
+        with open("/dev/tty", "r+b", buffering=0):
+            pass
+    except OSError:
+        return None
+    return getpass.getpass(f"{name}: ") or None
 
 
 def _variable(name: str) -> str:
     return "POLICYWATCH_SECRET_" + name.replace("-", "_").upper()
 
 
-def _missing(name: str, state_folder: Path) -> SettingsError:
+def _missing(name: str, state_folder: Path, why: str = "") -> SettingsError:
     return SettingsError(
-        f"the secret {name} is nowhere to be found",
+        f"the secret {name} is nowhere to be found" + (f" ({why})" if why else ""),
         key=name,
         remedy=f"Put its value into the file {state_folder / 'secrets' / name} (mode 0600), a systemd credential "
         f"{name}, or the environment variable {_variable(name)}.",
@@ -254,11 +337,14 @@ def _create_key(path: Path) -> bytes:
     return content
 
 
-def _from_keyring(name: str, env: Mapping[str, str]) -> str | None:
-    """From the desktop's keyring in a child: a thread that waits for a locked one could never be ended."""
+def _from_keyring(name: str, env: Mapping[str, str]) -> tuple[str | None, str]:
+    """From the desktop's keyring in a child: a thread that waits for a locked one could never be ended.
+
+    The value, or None and the reason.
+    """
     bus = env.get("DBUS_SESSION_BUS_ADDRESS", "")
     if sys.platform == "linux" and not bus and not Path(f"/run/user/{os.geteuid()}/bus").exists():
-        return None  # no desktop session: saves the import, half a second and more
+        return None, ""  # no desktop session: saves the import, half a second and more
     session = {
         key: env[key] for key in ("DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR", "DISPLAY") if key in env
     }
@@ -268,11 +354,15 @@ def _from_keyring(name: str, env: Mapping[str, str]) -> str | None:
         )
     except bounded.BoundedError as fault:
         log.info("keyring_silent reason=%s", fault.reason)
-        return None
+        slow = f"the keyring did not answer within {KEYRING_SECONDS:g} s"
+        return None, slow if fault.reason == "wall" else f"the keyring failed: {fault.reason}"
+    value = told["value"]
+    if value:
+        return str(value), ""
     if not told["allowed"]:
         log.info("keyring_not_used backend=%s", told["backend"])
-    value = told["value"]
-    return str(value) if value else None
+        return None, f"the keyring {told['backend']} is not one that keeps secrets, and was not asked"
+    return None, "the keyring has none of that name"
 
 
 def ask_keyring(name: str) -> dict[str, Any]:

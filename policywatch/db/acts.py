@@ -23,6 +23,7 @@ __all__ = [
     "close_session",
     "create_draft",
     "decide_change",
+    "end_session",
     "freeze_system",
     "open_session",
     "pause_document",
@@ -62,6 +63,13 @@ async def beat_session(db: Database, session: UUID) -> bool:
 async def close_session(db: Database, session: UUID) -> bool:
     """End one's own session."""
     return bool(await db.value(_sql.close_session, session=session))
+
+
+async def end_session(
+    db: Database, *, session: UUID | None = None, user: str | None = None, act_id: UUID | None = None
+) -> Outcome:
+    """End one session, or all of a person: one's own, or anybody's as an administrator."""
+    return await db.act(_sql.end_session, act=act_id, session=session, user=user)
 
 
 async def decide_change(

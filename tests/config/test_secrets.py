@@ -224,7 +224,7 @@ def test_an_unsafe_or_damaged_key_is_refused(state: Path) -> None:
 def test_each_purpose_has_a_key_of_its_own_that_stays_the_same() -> None:
     keys = {label: secrets.derive(b"m" * 32, label) for label in secrets.LABELS}
 
-    assert len(set(keys.values())) == len(secrets.LABELS) == 8
+    assert len(set(keys.values())) == len(secrets.LABELS) == 9
     assert keys["msgid/1"].hex() == MSGID
     with pytest.raises(ValueError, match="no key has the label"):
         secrets.derive(b"m" * 32, "other/1")

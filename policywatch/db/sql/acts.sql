@@ -11,6 +11,10 @@ SELECT act.beat_session(%(session)s) AS alive;
 -- name: close_session
 SELECT act.close_session(%(session)s) AS closed;
 
+-- name: end_session
+-- Of one's own, or by an administrator.
+SELECT * FROM act.end_session(%(act)s, %(session)s::uuid, %(user)s::text);
+
 -- name: decide_change
 SELECT * FROM act.decide_change(%(act)s, %(change)s, %(version)s, %(verdict)s, %(note)s);
 
