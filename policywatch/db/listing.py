@@ -17,7 +17,6 @@ __all__ = [
     "alerts",
     "approval",
     "approvals",
-    "audit",
     "change",
     "change_history",
     "changes",
@@ -185,19 +184,6 @@ async def users(db: Database) -> list[Row]:
 async def sessions(db: Database, *, everything: bool, limit: int = 1000) -> list[Row]:
     """One's own sessions; an administrator or auditor sees all."""
     return await db.all(_sql.sessions, all=everything, limit=limit)
-
-
-async def audit(
-    db: Database,
-    *,
-    actor: str | None = None,
-    action: str | None = None,
-    outcome: str | None = None,
-    since: datetime | None = None,
-    limit: int = 200,
-) -> list[Row]:
-    """Audit rows, newest first; action may hold % as in LIKE."""
-    return await db.all(_sql.audit, actor=actor, action=action, outcome=outcome, since=since, limit=limit)
 
 
 async def alerts(db: Database, *, everything: bool, limit: int = 1000) -> list[Row]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -83,6 +85,29 @@ def test_an_export_is_checked_where_there_is_no_database(
     assert "does not fit its own hash" in told.out
     auditor("audit", "verify", "--file", "kept.jsonl").refused(1, "cannot be checked", "line 1")
     auditor("audit", "verify", "--anchor", "all.jsonl").refused(1, "is no anchor")
+
+
+def test_the_check_that_the_auditors_page_prints_needs_nothing_of_ours(auditor: Run, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "auditor.md").read_text(encoding="utf-8")
+    script = tmp_path / "check.py"
+    script.write_text(page.partition("```python\n")[2].partition("```")[0], encoding="utf-8")
+
+    def checked(name: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-I", "-S", str(script), name], capture_output=True, text=True, timeout=30
+        )
+
+    assert auditor("audit", "anchor", "kept.jsonl").code == 0
+    newest = json.loads(Path("kept.jsonl").read_text())
+    assert auditor("audit", "export", "all.jsonl").code == 0
+    assert auditor("audit", "export", "some.jsonl", "--action", "later.act").code == 0
+    for name in ("all.jsonl", "some.jsonl"):
+        done = checked(name)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines()[-1].endswith(newest["chain"])
+    text = Path("all.jsonl").read_text(encoding="utf-8")
+    Path("bad.jsonl").write_text(text.replace("later.act", "other.act", 1), encoding="utf-8")
+    assert "AssertionError" in checked("bad.jsonl").stderr
 
 
 def test_lists_are_narrowed_by_object_and_time(auditor: Run) -> None:

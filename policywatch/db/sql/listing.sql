@@ -135,14 +135,6 @@ SELECT name, role, state, os_user, must_change_password, created_at, created_by 
 SELECT id, user_name, kind, client, started_at, heartbeat_at, ended_at, ended_by FROM read.sessions
 WHERE %(all)s OR ended_at IS NULL ORDER BY started_at DESC LIMIT %(limit)s;
 
--- name: audit
--- Newest first: the view's order, cut where the index is still in order.
-SELECT x.* FROM (
-  SELECT id, at, actor, session_id, action, object_kind, object_id, outcome, code, before, after FROM read.audit
-  WHERE (%(actor)s::text IS NULL OR actor = %(actor)s) AND (%(action)s::text IS NULL OR action LIKE %(action)s)
-    AND (%(outcome)s::text IS NULL OR outcome = %(outcome)s) AND (%(since)s::timestamptz IS NULL OR at >= %(since)s)
-  LIMIT %(limit)s) x ORDER BY x.id DESC;
-
 -- name: alerts
 SELECT id, kind, subject, audience, level, sentence, opened_at, seen_at, times, acked_by, closed_at FROM read.alerts
 WHERE %(all)s OR closed_at IS NULL ORDER BY id DESC LIMIT %(limit)s;
