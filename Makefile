@@ -7,11 +7,11 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-fast check snapshots wheel lock clean
+.PHONY: help run demo test test-fast test-timescale check snapshots wheel lock clean
 
 help: ## this list
 	@echo "PolicyWatch: make TARGET"
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  %-15s %s\n", $$1, $$2}'
 
 $(STAMP): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "PolicyWatch needs Python 3.11 or newer with venv (Debian: apt install python3-venv); or name one: make PYTHON=/path/to/python3"; exit 2; }
@@ -31,6 +31,11 @@ test: $(STAMP) ## the whole suite
 
 test-fast: $(STAMP) ## what needs no database
 	$(BIN)/python -m pytest -m "not needs_db and not story and not fault" -q
+
+test-timescale: $(STAMP) ## the schema on TimescaleDB compiled to WebAssembly (needs Node 20+ and npm)
+	@cd tests/timescale && if command -v npm >/dev/null 2>&1 && [ package-lock.json -nt node_modules/.installed ]; then \
+		npm ci --legacy-peer-deps --no-audit --no-fund --loglevel=error && touch node_modules/.installed; fi
+	$(BIN)/python -m pytest tests/timescale
 
 check: $(STAMP) ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

@@ -10,7 +10,7 @@ from typing import Literal
 
 from psycopg import errors
 
-from policywatch.db import migrate
+from policywatch.db import migrate, setup
 from policywatch.db.queries import load
 from policywatch.db.steps import api_files, shipped
 from policywatch.errors import PolicyWatchError, ServiceAway
@@ -77,12 +77,7 @@ async def convert(conninfo: str, *, patience: float = 60.0) -> Converted:
     As whoever may change the schema. Writers wait meanwhile. Safe to repeat. Refuses a server without the extension, and
     a schema that is not this program's.
     """
-    schema = await migrate.status(conninfo)
-    if not schema.current:
-        raise PolicyWatchError(
-            f"The schema is at {schema.have}, and this program needs {schema.want}; it is converted as it should be.",
-            remedy="First run: policywatch migrate up",
-        )
+    await setup.require_current(conninfo)
     async with migrate.locked(conninfo, patience) as connection:
         before = await _edition(connection)
         _refuse_without(before)

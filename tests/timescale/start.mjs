@@ -19,7 +19,9 @@ await db.exec("LOAD 'timescaledb'") // what shared_preload_libraries does elsewh
 
 async function begin() {
   await db.exec('ROLLBACK')
+  await db.exec('SET SESSION AUTHORIZATION postgres')
   await db.exec('DISCARD ALL')
+  await db.exec('SET SESSION AUTHORIZATION postgres')
   await db.exec('SET search_path = "$user", public') // as every server has it; here it is pg_catalog
   await db.exec("SET policywatch.without_pgcrypto = 'on'")
 }
