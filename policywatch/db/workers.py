@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from policywatch.db.pool import Database, Tx
 from policywatch.db.queries import load
 
 __all__ = [
+    "Forgotten",
     "audit",
     "beat",
     "close_alert",
@@ -24,6 +26,16 @@ __all__ = [
 ]
 
 _sql = load("workers")
+
+_BATCH = 20_000  # rows of one DELETE: a fraction of a second
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """How old figures went: `rows` and `chunks` are counted in `gone`; with `policy` it is 1 when the server's job was set anew."""
+
+    way: str
+    gone: int
 
 
 async def beat(
@@ -63,10 +75,20 @@ async def end_stale_sessions(db: Database, silence: timedelta) -> int:
     return int(await db.value(_sql.end_stale_sessions, silence=silence))
 
 
-async def forget(db: Database, keep_measures: timedelta) -> None:
-    """Drop figures beyond their retention, and daemons that have long been gone."""
-    await db.run(_sql.forget_measures, keep=keep_measures)
+async def forget(db: Database, keep_measures: timedelta) -> Forgotten:
+    """Drop figures beyond their retention, and daemons that have long been gone.
+
+    Plain tables lose rows in batches, each a short transaction; hypertables whole chunks, or by the server's own job.
+    """
+    rows = 0
+    while True:
+        row = await db.one(_sql.forget_measures, keep=keep_measures, most=_BATCH)
+        assert row is not None
+        rows += row["gone"]
+        if row["way"] != "rows" or row["gone"] < _BATCH:
+            break
     await db.run(_sql.forget_workers)
+    return Forgotten(row["way"], rows)
 
 
 async def config_value(db: Database, key: str) -> Any:

@@ -16,6 +16,8 @@ from psycopg import errors
 
 from policywatch.db import audit, migrate, sealing, timescale
 from policywatch.db.pool import Database
+from policywatch.db.queries import load
+from policywatch.db.statements import compose
 from policywatch.errors import PolicyWatchError
 from tests.timescale.wasm import Connection, connected, person, wasm_server
 from tests.timescale.world import ANN, AUD, RITA, World, told
@@ -54,8 +56,8 @@ def story() -> Iterator[tuple[str, World]]:
         yield conninfo, world
 
 
-def ask(connection: Connection, statement: str, *values: Any) -> list[dict[str, Any]]:
-    return list(connection.execute(statement, values or None).fetchall())
+def ask(connection: Connection, statement: Any, *values: Any, **named: Any) -> list[dict[str, Any]]:
+    return list(connection.execute(statement, values or named or None).fetchall())
 
 
 def chunks(connection: Connection) -> dict[str, timedelta]:
@@ -360,3 +362,21 @@ def test_what_cannot_be_converted_is_refused_with_a_sentence(fresh: str) -> None
     with pytest.raises(PolicyWatchError) as refused:
         asyncio.run(timescale.convert(fresh))
     assert "migrate up" in refused.value.remedy
+
+
+def test_the_statements_around_a_restore_are_those_of_the_extension(fresh: str) -> None:
+    """A dump comes in while jobs and triggers of the extension rest, in the version that made it."""
+    around = load("backup")
+    state = "SELECT current_setting('timescaledb.restoring') AS state"
+    with connected(fresh) as connection:
+        version = ask(
+            connection,
+            "SELECT default_version AS v FROM pg_available_extensions WHERE name = 'timescaledb'",
+        )[0]["v"]
+        assert ask(connection, around.timescale_offered.text, version=version) == [{"offered": True}]
+        assert ask(connection, around.timescale_offered.text, version="0.0.1") == [{"offered": False}]
+        connection.execute(compose(around.timescale_make, names={}, literals={"version": version}))
+        connection.execute(around.timescale_before.text)
+        assert ask(connection, state)[0]["state"] == "on"
+        connection.execute(around.timescale_after.text)
+        assert ask(connection, state)[0]["state"] == "off"

@@ -5,6 +5,7 @@ How Prometheus reads them is the business of `exposition`.
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from policywatchd.service import Service
 
 __all__ = ["forget_old", "samples_now", "store_measures"]
+
+log = logging.getLogger("policywatch.upkeep")
 
 _STORED = (
     "policywatch_queue_",
@@ -58,5 +61,7 @@ async def store_measures(service: Service) -> None:
 
 
 async def forget_old(service: Service) -> None:
-    """Drop figures beyond their retention."""
-    await workers.forget(service.db, service.settings.retention.metrics)
+    """Drop figures beyond their retention, or see to it that the server does."""
+    gone = await workers.forget(service.db, service.settings.retention.metrics)
+    if gone.gone:
+        log.info("old_figures_forgotten way=%s count=%d", gone.way, gone.gone)

@@ -19,7 +19,7 @@ SELECT app.expire_approvals();
 -- name: end_stale_sessions
 -- Desks and commands that stopped without a word, each end has its audit row.
 WITH ended AS (
-  UPDATE app.user_sessions SET ended_at = app.pw_now(), ended_by = session_user
+  UPDATE app.user_sessions SET ended_at = app.pw_now(), ended_by = session_user, ended_how = 'silent'
   WHERE ended_at IS NULL AND heartbeat_at < app.pw_now() - %(silence)s::interval
   RETURNING id
 ), noted AS MATERIALIZED (
@@ -28,8 +28,8 @@ WITH ended AS (
 SELECT count(*) FROM noted;
 
 -- name: forget_measures
--- Older than the retention of metrics.
-DELETE FROM app.system_metrics WHERE at < (SELECT app.pw_now()) - %(keep)s::interval;
+-- Older than the retention of metrics, in the way of the edition: rows a batch at a time, whole chunks, or by the server itself.
+SELECT way, gone FROM app.forget_metrics(%(keep)s::interval, %(most)s);
 
 -- name: config_value
 -- One fact of this database.

@@ -237,6 +237,40 @@ async def verify(shell: Shell) -> int:
 
 
 @migrate.command()
+@with_shell
+async def timescale(shell: Shell) -> None:
+    """Turn a plain database's series into hypertables, once the server offers TimescaleDB. Safe to repeat.
+
+    One transaction, all or nothing; writers wait meanwhile, so stop the daemon for a large database.
+    """
+    from policywatch.db import connect
+    from policywatch.db import timescale as series
+
+    wish = shell.settings.database.timescale
+    if wish == "off":
+        raise UsageError(
+            "The settings leave TimescaleDB alone (database.timescale: off).",
+            remedy="Set database.timescale: auto, then run this again.",
+        )
+    owner = await asyncio.to_thread(connect.owner, shell.settings)
+    shell.say_step("Converting ...")
+    done = await series.convert(owner)
+    if shell.as_json:
+        shell.emit(
+            {
+                "converted": done.made,
+                "edition": done.edition.kind,
+                "timescaledb": done.edition.version,
+            }
+        )
+        return
+    click.echo(
+        (f"{done.made} series are hypertables now. " if done.made else "Nothing was left to convert. ")
+        + f"{done.edition.sentence}."
+    )
+
+
+@migrate.command()
 @click.argument("what", type=click.Choice(["on", "off", "status"]), default="status")
 @with_shell
 async def rls(shell: Shell, what: str) -> int:

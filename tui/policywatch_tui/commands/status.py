@@ -127,6 +127,7 @@ async def _mail_findings(shell: Shell) -> AsyncIterator[Finding]:
 async def _database_findings(shell: Shell) -> AsyncIterator[Finding]:
     from policywatch.db import connect, setup
     from policywatch.db import migrate as runner
+    from policywatch.db import timescale as series
 
     settings = shell.settings
     if settings.database.mode == "embedded":
@@ -140,7 +141,15 @@ async def _database_findings(shell: Shell) -> AsyncIterator[Finding]:
         connect.owner if settings.database.mode == "embedded" else connect.person, settings
     )
     schema = await setup.require_current(conninfo)
-    yield "ok", f"schema {schema.have}; TimescaleDB: {schema.timescale or 'not used (plain tables)'}", ""
+    yield "ok", f"schema {schema.have}", ""
+    found = await series.edition(conninfo)
+    yield (
+        "ok",
+        found.sentence,
+        "More is possible here: policywatch migrate timescale"
+        if found.convertible and settings.database.timescale != "off"
+        else "",
+    )
     for fault in await runner.verify(conninfo):
         yield "fault", fault, "See: policywatch migrate verify"
 
