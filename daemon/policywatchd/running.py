@@ -14,6 +14,7 @@ from policywatch.settings import Settings
 from policywatchd.collect import loop as collect
 from policywatchd.once import Report, once
 from policywatchd.service import Loop, Network, Service
+from policywatchd.unlock import prove_keys, tell_openly
 from policywatchd.upkeep import loop as upkeep
 from policywatchd.upkeep.reconcile import Reconciled, reconcile
 
@@ -24,10 +25,14 @@ __all__ = ["import_archive", "open_service", "reconcile_once", "run", "visit_onc
 async def open_service(
     settings: Settings, *, program: str, network: Network | None = None
 ) -> AsyncIterator[Service]:
-    """The daemon's own login and what its rooms share. ServiceAway where the database does not answer."""
+    """The daemon's own login and what its rooms share.
+
+    ServiceAway where the database does not answer; SettingsError, and nothing written, for a wrong master key.
+    """
     conninfo = await _ready(settings)
     size = max(settings.database.pool_size, 3)
     async with await Database.open(conninfo, max_size=size, application=f"policywatchd {program}") as db:
+        await prove_keys(db, settings)
         yield Service(db, settings, network=network, program=program)
 
 
@@ -64,6 +69,7 @@ async def run(
     async with open_service(settings, program=program, network=network) as service:
         if before is not None:
             await before(service)
+        await tell_openly(service.db, settings)
         await reconcile(service.db, settings)
         await service.run(_loops())
 

@@ -42,6 +42,8 @@ _ROOMS: dict[str, tuple[str, ...]] = {
     "publication": ("publish",),
     "system": ("publish", "collect"),
     "config": ("publish",),
+    "session": ("upkeep",),
+    "user": ("upkeep",),
 }
 _BACK_OFF = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 

@@ -206,7 +206,7 @@ class Server:
         conf = self._folder("server")
         data = self._place.data(chosen.major)
         write(conf / "pg_hba.conf", hba())
-        write(conf / "pg_ident.conf", ident({creator, "root", own_name()}))
+        write(conf / "pg_ident.conf", ident({creator, "root", own_name()}, self._place.people()))
         settings = postgresql_conf(chosen, data=data, sockets=sockets, conf=conf, extra=self._extra)
         write(conf / "postgresql.conf", settings)
         self._place.keep(

@@ -4,15 +4,21 @@ writes into a folder that belongs to the account the server runs under.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from policywatch.db.servers import Installation
 
-__all__ = ["PORT", "hba", "ident", "postgresql_conf", "socket_fits", "write"]
+__all__ = ["ACCOUNT", "PORT", "hba", "ident", "postgresql_conf", "socket_fits", "write"]
 
 #: Part of the socket's file name; every server has a socket folder of its own, so one number serves all.
 PORT = 5432
+
+#: What an account of the operating system may be called, to be written into pg_ident.conf.
+ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}\$?")
+_LOGIN = re.compile(r"(?!pw_|pg_)[a-z_][a-z0-9_.-]{0,62}")
 
 _LONGEST_SOCKET = 107  # bytes of sun_path without its end, on Linux; macOS has 103
 _MACOS_SHORTER = 4
@@ -34,16 +40,24 @@ def hba() -> str:
     )
 
 
-def ident(keepers: Iterable[str]) -> str:
+def ident(keepers: Iterable[str], people: Mapping[str, str] = MappingProxyType({})) -> str:
     """Which account may be which login: the keepers are the machine; a person with a peer login is their own name.
 
-    The last line maps no account to an administrative login, whatever the account is called.
+    `people` are logins whose account has another name (login -> account): a line each, and the account that has
+    the login's name is kept out of it. The last line maps no account to an administrative login, whatever the
+    account is called. Names that mean something else in this file (a pattern, a group) are left out.
     """
-    lines = ["# Written by policywatch at every start."]
+    lines = ["# Written by policywatch at every start, and when people change."]
     for keeper in sorted(set(keepers)):
         quoted = '"' + keeper.replace('"', '""') + '"'
         lines += [f"pw {quoted} {login}" for login in ("postgres", "admin", "pw_daemon")]
-    lines.append(r'pw "/^(?!postgres$|admin$|pw_|pg_)(.*)$" \1')
+    elsewhere = ["postgres$", "admin$", "pw_", "pg_"]
+    for login, account in sorted(people.items()):
+        if _LOGIN.fullmatch(login) and login not in ("postgres", "admin"):
+            elsewhere.append(login.replace(".", r"\.") + "$")
+            if ACCOUNT.fullmatch(account):
+                lines.append(f'pw "{account}" "{login}"')
+    lines.append(rf'pw "/^(?!{"|".join(elsewhere)})(.*)$" \1')
     return "\n".join(lines) + "\n"
 
 

@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -53,6 +53,29 @@ class Place:
     def keep(self, facts: Facts) -> None:
         """Write them for the next program."""
         write(self.folder / "server" / "server.json", json.dumps(asdict(facts), indent=2) + "\n")
+
+    def people(self) -> dict[str, str]:
+        """Logins whose account has another name (login -> account), of every database of this server."""
+        return {login: account for known in self._people().values() for login, account in known.items()}
+
+    def keep_people(self, dbname: str, people: Mapping[str, str]) -> bool:
+        """Write down those of one database; False where they stood so already."""
+        known = self._people()
+        if known.get(dbname, {}) == dict(people):
+            return False
+        known[dbname] = dict(people)
+        write(self.folder / "server" / "people.json", json.dumps(known, indent=2, sort_keys=True) + "\n")
+        return True
+
+    def _people(self) -> dict[str, dict[str, str]]:
+        try:
+            read = json.loads((self.folder / "server" / "people.json").read_text())
+            return {
+                str(db): {str(login): str(account) for login, account in known.items()}
+                for db, known in read.items()
+            }
+        except (OSError, ValueError, AttributeError):
+            return {}
 
     def owner(self) -> int | None:
         """The uid that the database files belong to; None where there are none."""

@@ -10,7 +10,7 @@ from policywatchd.upkeep.exposition import serve_metrics
 from policywatchd.upkeep.measures import forget_old, store_measures
 from policywatchd.upkeep.requests import serve_waiting
 from policywatchd.upkeep.seals import Sealer
-from policywatchd.upkeep.sessions import end_silent
+from policywatchd.upkeep.sessions import cut, end_silent, know_people
 
 if TYPE_CHECKING:
     from policywatchd.service import Service
@@ -25,6 +25,9 @@ async def run(service: Service) -> None:
     sealer = Sealer()
     chores: list[tuple[float, Callable[[Service], Awaitable[object]]]] = [
         (_LOOK, lambda service: sealer.look(service.db)),
+        # At every turn: a hint wakes the loop when a session is ended and when people change.
+        (0.0, lambda service: cut(service.db)),
+        (0.0, know_people),
         (10.0, lambda service: end_silent(service.db)),
         (30.0, store_measures),
         (3600.0, forget_old),

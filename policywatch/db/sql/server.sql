@@ -16,6 +16,10 @@ DROP DATABASE IF EXISTS {name} WITH (FORCE);
 -- {old}, {new}: a restored database gets its name when it is whole and frozen.
 ALTER DATABASE {old} RENAME TO {new};
 
+-- name: read_files_again
+-- pg_hba.conf and pg_ident.conf, for connections to come.
+SELECT pg_catalog.pg_reload_conf();
+
 -- name: end_connections
 -- Background workers of an extension look into every database, and a rename needs it empty.
 SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE datname = %(name)s;
