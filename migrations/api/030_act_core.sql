@@ -127,7 +127,18 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, app, pg_temp AS 
 BEGIN
   UPDATE app.user_sessions SET heartbeat_at = app.pw_now(), backend_pid = pg_backend_pid()
    WHERE id = p_session AND user_name = session_user AND ended_at IS NULL;
-  RETURN FOUND;
+  IF FOUND THEN
+    RETURN true;
+  END IF;
+  -- a laptop that slept wakes again
+  UPDATE app.user_sessions SET heartbeat_at = app.pw_now(), backend_pid = pg_backend_pid(), ended_at = NULL, ended_by = NULL, ended_how = NULL
+   WHERE id = p_session AND user_name = session_user AND ended_how = 'silent'
+     AND EXISTS (SELECT FROM app.users u WHERE u.name = session_user AND u.state = 'active');
+  IF FOUND THEN
+    PERFORM app.write_audit('session.resume', 'session', p_session::text);
+    RETURN true;
+  END IF;
+  RETURN false;
 END $$;
 CREATE FUNCTION act.close_session(p_session uuid) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, app, pg_temp AS $$

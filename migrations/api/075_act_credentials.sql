@@ -177,7 +177,7 @@ CREATE VIEW read.key_rotations WITH (security_barrier) AS
 SELECT r.id, r.from_version, r.to_version, r.done, r.started_at, r.started_by, r.ended_at,
        (SELECT count(*) FROM app.platform_credentials c WHERE c.state = 'active' AND c.key_version < r.to_version) AS rest
 FROM app.key_rotations r WHERE (SELECT app.may_read('{admin,auditor}'));
-GRANT SELECT ON read.credentials, read.key_versions, read.key_rotations TO pw_admin, pw_auditor;
+GRANT SELECT ON read.credentials, read.key_versions, read.key_rotations TO pw_viewer, pw_auditor;  -- may_read() shows them to few
 
 CREATE OR REPLACE FUNCTION app.use_credential(p_platform text, p_name text, p_key text, p_version integer, p_purpose text,
   OUT state text, OUT value text) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, app, pg_temp AS $$

@@ -32,6 +32,7 @@ __all__ = [
     "queue_counts",
     "recipients",
     "request",
+    "requests",
     "search",
     "segments",
     "sessions",
@@ -194,3 +195,8 @@ async def alerts(db: Database, *, everything: bool, limit: int = 1000) -> list[R
 async def request(db: Database, request_id: int) -> Row | None:
     """State and result of what was asked of the daemon."""
     return await db.one(_sql.request, request=request_id)
+
+
+async def requests(db: Database) -> list[Row]:
+    """What people asked of the daemon and waits or is served; and what expired unserved within the last hour."""
+    return await db.all(_sql.requests)

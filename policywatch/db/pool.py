@@ -276,6 +276,7 @@ def session_conninfo(
     options = str(conninfo_to_dict(conninfo).get("options") or "") + " -c TimeZone=UTC -c jit=off"
     if session is not None:
         options += f" -c policywatch.session={session}"
+        application = f"{application} {str(session)[:8]}"  # found by it when the session is ended
     return make_conninfo(
         conninfo,
         options=options.strip(),

@@ -202,6 +202,9 @@ class Session:
                 await self.catch_up(hinted)
             except PolicyWatchError as error:
                 log.warning("hints_not_followed hints=%d reason=%s", len(hinted), error.what)
+                if error.code == "session_ended":
+                    self.told("ended", 0)
+                    return
 
     async def catch_up(self, hinted: set[tuple[str, int]]) -> None:
         """Read the hinted rows; after a reconnection all that is known."""
@@ -209,6 +212,8 @@ class Session:
         if "reconnected" in kinds:
             await self.catch_up_all()
             return
+        if kinds & {"session", "user"}:  # perhaps ours: the answer says whether it was ended
+            await self.read_standing()
         changed = [row_id for kind, row_id in hinted if kind == "change" and row_id]
         if changed:
             await self._read_rows(changed)

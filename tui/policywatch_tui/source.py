@@ -47,7 +47,8 @@ async def open_source(settings: Settings) -> DatabaseSource:
     )
     source = DatabaseSource(
         db,
-        Listener(conninfo),
+        # The name lets the daemon find this connection too when the session is ended.
+        Listener(conninfo, application=f"policywatch listen {str(session)[:8]}"),
         session=session,
         sender=settings.mail.sender or "",
         claim_for=settings.review.claim_for,
@@ -94,6 +95,7 @@ class DatabaseSource:
             raise NotAllowed(
                 "there is no active account for you in this database.",
                 remedy="Ask an administrator: policywatch users add.",
+                code="session_ended",
             )
         if not await acts.beat_session(self.db, self.session):
             raise NotAllowed("your session was ended.", remedy="Start the desk again.", code="session_ended")

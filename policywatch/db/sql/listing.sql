@@ -141,3 +141,9 @@ WHERE %(all)s OR closed_at IS NULL ORDER BY id DESC LIMIT %(limit)s;
 
 -- name: request
 SELECT id, kind, state, result, requested_at, ended_at FROM read.requests WHERE id = %(request)s;
+
+-- name: requests
+-- What waits for the daemon, and what it let expire lately.
+SELECT id, kind, requested_by, requested_at, expires_at, state, ended_at FROM read.requests
+WHERE state IN ('waiting', 'serving') OR (state = 'expired' AND ended_at > (SELECT server_time FROM read.me) - interval '1 hour')
+ORDER BY requested_at LIMIT 200;

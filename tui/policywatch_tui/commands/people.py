@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import click
 
 from policywatch.errors import UsageError
 from policywatch_tui.commands.base import Shell, with_shell
+
+if TYPE_CHECKING:
+    from policywatch.db.pool import Database
 
 __all__ = ["sessions", "users"]
 
@@ -48,7 +53,12 @@ async def add(
 ) -> None:
     """Add a person. Without --os-user it prints a one-time password, once."""
     from policywatch.db import acts, listing, logins
+    from policywatch.db.peers import ACCOUNT
 
+    if os_user is not None and not ACCOUNT.fullmatch(os_user):
+        raise UsageError(
+            f'"{os_user}" cannot be an account of this host.', remedy="Give its name as `id -un` shows it."
+        )
     password = None
     if password_stdin:
         password = sys.stdin.readline().rstrip("\n")
@@ -70,6 +80,7 @@ async def add(
         )
         # A login that the server knows already keeps its password: then there is none to show.
         fresh = any(u["name"] == name and u["must_change_password"] for u in await listing.users(db))
+        lines = await _let_in(shell, db, name, os_user) if os_user else []
     shown = password if fresh and not password_stdin else None
     if shell.as_json:
         shell.emit(
@@ -78,14 +89,33 @@ async def add(
                 "name": name,
                 "role": role,
                 "one_time_password": shown,
+                "for_the_administrator": lines,
             }
         )
         return
     shell.outcome(outcome)
+    for line in lines:
+        click.echo(line)
     if shown:
         click.echo(
             f"One-time password, shown only now: {shown}\n{name} changes it with: policywatch users password"
         )
+
+
+async def _let_in(shell: Shell, db: Database, name: str, account: str) -> list[str]:
+    """Let an account in without a password; what is left to whoever runs the server, as lines for them."""
+    from policywatch.db import connect, listing, peers
+
+    if shell.settings.database.mode != "embedded":
+        return ["For the server's administrator, then reload it:", *peers.lines_for(name, account)]
+    server = connect.server(shell.settings)
+    if not server.is_keeper():
+        return ["The daemon tells the server within seconds; until then the account is not let in."]
+    others = {
+        u["name"]: u["os_user"] for u in await listing.users(db) if u["os_user"] not in (None, u["name"])
+    }
+    await asyncio.to_thread(peers.know_people, server, others)
+    return []
 
 
 @users.command("list")
@@ -158,4 +188,43 @@ async def list_sessions(shell: Shell, everything: bool) -> None:
 
     async with shell.database() as db:
         rows = await listing.sessions(db, everything=everything)
-    shell.table("sessions", rows, ("user_name", "kind", "client", "started_at", "heartbeat_at", "ended_at"))
+    if not shell.as_json:  # eight signs are enough to name one
+        rows = [{**row, "id": str(row["id"])[:8]} for row in rows]
+    shell.table(
+        "sessions",
+        rows,
+        ("id", "user_name", "kind", "client", "started_at", "heartbeat_at", "ended_at", "ended_how"),
+    )
+
+
+@sessions.command()
+@click.argument("session", required=False)
+@click.option("--user", help="All sessions of a person.")
+@with_shell
+async def end(shell: Shell, session: str | None, user: str | None) -> None:
+    """End a session (its id, or the beginning of it) or all of --user: your own, anybody's as an administrator.
+
+    A desk leaves at once; the daemon cuts what is still connected.
+    """
+    from policywatch.db import acts
+
+    if (session is None) == (user is None):
+        raise UsageError("Name one session, or --user NAME.", remedy="See: policywatch sessions list")
+    async with shell.database() as db:
+        chosen = None if session is None else await _session(db, session)
+        shell.outcome(await acts.end_session(db, session=chosen, user=user))
+
+
+async def _session(db: Database, text: str) -> UUID:
+    """The open session that begins so; UsageError where none or several do."""
+    from policywatch.db import listing
+
+    begun = text.strip().lower()
+    found = [s["id"] for s in await listing.sessions(db, everything=False) if str(s["id"]).startswith(begun)]
+    if len(found) == 1 and begun:
+        return UUID(str(found[0]))
+    try:
+        return UUID(begun)
+    except ValueError:
+        said = "No open session of yours begins" if not found else f"{len(found)} open sessions begin"
+        raise UsageError(f'{said} with "{text}".', remedy="See: policywatch sessions list") from None

@@ -51,6 +51,7 @@ async def status(shell: Shell) -> None:
         counts = await listing.queue_counts(db)
         workers = await listing.workers(db)
         alerts = await listing.alerts(db, everything=False)
+        requests = await listing.requests(db)
         facts = {row["key"]: row["value"] for row in await listing.config(db)}
         troubled = [
             d for d in await listing.documents(db) if d["state"] not in ("ok", "never", "paused", "archived")
@@ -62,6 +63,7 @@ async def status(shell: Shell) -> None:
                 "queue": counts,
                 "daemons": workers,
                 "alerts": alerts,
+                "requests": requests,
                 "troubled": troubled,
                 "frozen": facts.get("frozen"),
                 "frozen_reason": facts.get("frozen_reason"),
@@ -86,6 +88,10 @@ async def status(shell: Shell) -> None:
             clean(
                 f"  {document['platform']}/{document['document']}: {document['state']}, {document['cause']}"
             )
+        )
+    for asked in requests:
+        click.echo(
+            clean(f"  request {asked['id']} ({asked['kind']}) of {asked['requested_by']}: {asked['state']}")
         )
     for alert in alerts:
         click.echo(clean(f"  {alert['level']}: {alert['sentence']}"))
@@ -155,11 +161,15 @@ async def _database_findings(shell: Shell) -> AsyncIterator[Finding]:
 
 
 async def _work_findings(shell: Shell) -> AsyncIterator[Finding]:
-    from policywatch.db import listing
+    from policywatch.db import credentials, listing
+    from policywatch_tui.commands.secrets import key_findings
 
     async with shell.database() as db:
         workers = await listing.workers(db)
         facts = {row["key"]: row["value"] for row in await listing.config(db)}
+        if await credentials.key_versions(db):  # an administrator or auditor sees them
+            async for finding in key_findings(shell.settings, db):
+                yield finding
     if workers:
         yield "ok", f"daemon beats: {', '.join(w['host'] for w in workers)}", ""
     else:
