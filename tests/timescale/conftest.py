@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from policywatch.db import migrate
+from tests.timescale.wasm import connected, wasm_server
+from tests.timescale.world import World, told
 
 _HERE = Path(__file__).parent
 
@@ -15,3 +21,20 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if any(place.resolve().is_relative_to(_HERE) for place in asked):
         return None
     return True
+
+
+@pytest.fixture
+def fresh() -> Iterator[str]:
+    """An empty server of this test's own."""
+    with wasm_server() as conninfo:
+        yield conninfo
+
+
+@pytest.fixture(scope="session")
+def story() -> Iterator[tuple[str, World]]:
+    """A migrated server on which every act was tried once."""
+    with wasm_server() as conninfo:
+        asyncio.run(migrate.up(conninfo))
+        with connected(conninfo) as connection:
+            world = told(connection)
+        yield conninfo, world

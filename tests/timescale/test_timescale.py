@@ -7,7 +7,6 @@ connections is tried on plain PostgreSQL. Run by `make test-timescale`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -16,97 +15,15 @@ from psycopg import errors
 
 from policywatch.db import audit, migrate, sealing, timescale
 from policywatch.db.pool import Database
-from policywatch.db.queries import load
-from policywatch.db.statements import compose
-from policywatch.errors import PolicyWatchError
-from tests.timescale.wasm import Connection, connected, person, wasm_server
-from tests.timescale.world import ANN, AUD, RITA, World, told
+from tests.timescale.looking import CHUNKS, MONTH, ask, chunks, compress_all, seen
+from tests.timescale.wasm import Connection, connected, person
+from tests.timescale.world import ANN, AUD, RITA, World
 
 pytestmark = pytest.mark.timescale
 
-MONTH = timedelta(days=30)
-CHUNKS = {
-    "policy_snapshots": MONTH,
-    "policy_changes": MONTH,
-    "delivery_events": MONTH,
-    "audit_log": MONTH,
-    "system_metrics": timedelta(days=1),
-}
 # Acts whose secrets are encrypted by pgcrypto, which the WebAssembly build lacks.
 ENCRYPTING = ("credential", "key_rotation")
 REFUSED = (errors.InsufficientPrivilege, errors.InternalError_, errors.FeatureNotSupported)
-# Figures of the server itself, which compression is there to change.
-SIZES = ("table_sizes",)
-
-
-@pytest.fixture
-def fresh() -> Iterator[str]:
-    """An empty server of this test's own."""
-    with wasm_server() as conninfo:
-        yield conninfo
-
-
-@pytest.fixture(scope="module")
-def story() -> Iterator[tuple[str, World]]:
-    """A migrated server on which every act was tried once."""
-    with wasm_server() as conninfo:
-        asyncio.run(migrate.up(conninfo))
-        with connected(conninfo) as connection:
-            world = told(connection)
-        yield conninfo, world
-
-
-def ask(connection: Connection, statement: Any, *values: Any, **named: Any) -> list[dict[str, Any]]:
-    return list(connection.execute(statement, values or named or None).fetchall())
-
-
-def chunks(connection: Connection) -> dict[str, timedelta]:
-    found = ask(
-        connection,
-        "SELECT hypertable_name, time_interval FROM timescaledb_information.dimensions WHERE hypertable_schema = 'app'",
-    )
-    return {row["hypertable_name"]: row["time_interval"] for row in found}
-
-
-def views(connection: Connection) -> list[str]:
-    """Those that whoever the connection is may read."""
-    return [
-        row["relname"]
-        for row in ask(
-            connection,
-            "SELECT relname FROM pg_class WHERE relnamespace = 'read'::regnamespace AND relkind = 'v'"
-            " AND has_table_privilege(oid, 'SELECT') ORDER BY relname",
-        )
-        if row["relname"] not in SIZES
-    ]
-
-
-def seen(connection: Connection, who: str) -> dict[str, list[str]]:
-    """Every row of every view as this person reads it; the clock stands still meanwhile."""
-    rows = {}
-    connection.execute("BEGIN")
-    connection.execute(
-        "CREATE OR REPLACE FUNCTION app.pw_now() RETURNS timestamptz LANGUAGE sql VOLATILE SECURITY DEFINER"
-        " SET search_path = pg_catalog, app, pg_temp AS $$ SELECT timestamptz '2100-01-01' $$"
-    )
-    with person(connection, who):
-        for name in views(connection):
-            rows[name] = sorted(
-                row["text"] for row in ask(connection, f"SELECT v::text AS text FROM read.{name} v")
-            )
-    connection.execute("ROLLBACK")
-    return rows
-
-
-def compress_all(connection: Connection) -> int:
-    """Every chunk of every series that has a columnstore, today's too; how many."""
-    done = ask(
-        connection,
-        "SELECT compress_chunk(format('%I.%I', c.chunk_schema, c.chunk_name)::regclass)"
-        " FROM timescaledb_information.chunks c JOIN timescaledb_information.hypertables h USING (hypertable_schema, hypertable_name)"
-        " WHERE c.hypertable_schema = 'app' AND h.compression_enabled AND NOT c.is_compressed",
-    )
-    return len(done)
 
 
 def test_migrations_go_up_down_and_up_again_and_make_five_hypertables(fresh: str) -> None:
@@ -310,73 +227,3 @@ def test_only_figures_are_ever_deleted_and_events_and_audit_are_compressed_after
             "SELECT hypertable_name AS series FROM timescaledb_information.jobs WHERE proc_name = 'policy_retention'",
         )
         assert {job["series"] for job in dropped} <= {"system_metrics"}
-
-
-def test_a_plain_database_is_converted_with_its_rows_and_their_hashes(fresh: str) -> None:
-    asyncio.run(migrate.up(fresh, timescale="off"))
-    with connected(fresh) as connection:
-        world = told(connection)
-        assert chunks_or_none(connection) == {}
-        series = {name: ask(connection, f"SELECT * FROM app.{name} ORDER BY id, 2") for name in CHUNKS}
-        before = seen(connection, "admin")
-    assert all(series.values())
-    plain = asyncio.run(timescale.edition(fresh))
-    assert (plain.kind, plain.version, plain.convertible) == ("plain", None, True)
-
-    converted = asyncio.run(timescale.convert(fresh))
-
-    assert (converted.made, converted.edition.kind) == (5, "timescale")
-    with connected(fresh) as connection:
-        assert chunks(connection) == CHUNKS
-        for name, rows in series.items():
-            now = ask(connection, f"SELECT * FROM app.{name} ORDER BY id, 2")
-            assert now[: len(rows)] == rows, name
-            assert ask(connection, f"SELECT count(*) AS n FROM ONLY app.{name}")[0]["n"] == 0
-        told_of = ask(
-            connection,
-            "SELECT after ->> 'made' AS made FROM app.audit_log WHERE action = 'config.timescale'",
-        )
-        assert [row["made"] for row in told_of] == ["5"]
-        stored = ask(
-            connection, "SELECT value #>> '{}' AS v FROM app.system_config WHERE key = 'timescaledb'"
-        )
-        assert stored[0]["v"] == converted.edition.version
-        after = seen(connection, "admin")
-        for name in before.keys() - {"audit", "audit_unsealed", "config", "api_files"}:
-            assert after[name] == before[name], name
-        for statement in ("UPDATE app.audit_log SET action = ''", "DELETE FROM app.policy_changes"):
-            with pytest.raises(errors.RestrictViolation):
-                connection.execute(statement)
-        world.connection = connection
-        world.act(RITA, "request_visit", "x", None)
-
-    assert asyncio.run(timescale.convert(fresh)).made == 0
-
-
-def chunks_or_none(connection: Connection) -> dict[str, timedelta]:
-    there = ask(connection, "SELECT FROM pg_extension WHERE extname = 'timescaledb'")
-    return chunks(connection) if there else {}
-
-
-def test_what_cannot_be_converted_is_refused_with_a_sentence(fresh: str) -> None:
-    with pytest.raises(PolicyWatchError) as refused:
-        asyncio.run(timescale.convert(fresh))
-    assert "migrate up" in refused.value.remedy
-
-
-def test_the_statements_around_a_restore_are_those_of_the_extension(fresh: str) -> None:
-    """A dump comes in while jobs and triggers of the extension rest, in the version that made it."""
-    around = load("backup")
-    state = "SELECT current_setting('timescaledb.restoring') AS state"
-    with connected(fresh) as connection:
-        version = ask(
-            connection,
-            "SELECT default_version AS v FROM pg_available_extensions WHERE name = 'timescaledb'",
-        )[0]["v"]
-        assert ask(connection, around.timescale_offered.text, version=version) == [{"offered": True}]
-        assert ask(connection, around.timescale_offered.text, version="0.0.1") == [{"offered": False}]
-        connection.execute(compose(around.timescale_make, names={}, literals={"version": version}))
-        connection.execute(around.timescale_before.text)
-        assert ask(connection, state)[0]["state"] == "on"
-        connection.execute(around.timescale_after.text)
-        assert ask(connection, state)[0]["state"] == "off"
