@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,7 +11,10 @@ import pytest
 from policywatch import secrets
 from policywatch.db import workers
 from policywatch.db.pool import Database
+from policywatch.settings import Settings
 from policywatch.simulated.mail import SmtpSink
+from policywatchd.service import Service
+from policywatchd.upkeep import loop as upkeep
 from tests.daemon.mailing import World, world
 from tests.databases import Scratch
 
@@ -82,3 +86,17 @@ async def test_the_end_of_a_request_has_a_row(scene: World, database: Scratch) -
         await scene.approved(room)
     (ended,) = rows(database, "request.done")
     assert ended["after"] == {"kind": "count_audience", "requested_by": ended["after"]["requested_by"]}  # type: ignore[index]
+
+
+async def test_a_running_daemon_seals_what_it_finds(database: Scratch) -> None:
+    settings = Settings.model_validate({"metrics": {"enabled": False}})
+    async with await Database.open(database.daemon) as db:
+        service = Service(db, settings)
+        running = asyncio.create_task(upkeep.run(service))
+        async with asyncio.timeout(20):
+            while not database.run("SELECT id FROM app.audit_seals"):  # noqa: ASYNC110 - the database sets no event
+                await asyncio.sleep(0.02)
+        service.stop()
+        await asyncio.wait_for(running, 20)
+    (seal,) = database.run("SELECT epoch, low::text AS low FROM app.audit_seals")
+    assert seal == {"epoch": 1, "low": "0"}
