@@ -10,9 +10,12 @@ from typing import Any
 from policywatch.db.pool import Database, Tx
 from policywatch.db.queries import load
 
-__all__ = ["Request", "claim_requests", "end_request", "expire_requests"]
+__all__ = ["RENEW_SECONDS", "Request", "claim_requests", "end_request", "expire_requests", "renew_request"]
 
 _sql = load("requests")
+
+#: A claim holds for a minute; whoever serves longer says so this often. A dead server's work is taken over after it.
+RENEW_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,11 @@ async def end_request(tx: Tx, request: int, worker: str, result: Mapping[str, An
         return False
     await tx.value(_sql.hint_request, request=request, version=version)
     return True
+
+
+async def renew_request(db: Database, request: int, worker: str) -> bool:
+    """Go on holding a claim. False: another serves it by now, or it expired."""
+    return await db.value(_sql.renew_request, request=request, worker=worker) is not None
 
 
 async def expire_requests(db: Database) -> int:

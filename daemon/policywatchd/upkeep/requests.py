@@ -6,18 +6,21 @@ answers with what is stored as the result; a PolicyWatchError it raises is store
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from policywatch import keys
 from policywatch.db import collecting, requests
 from policywatch.db.requests import Request
 from policywatch.errors import PolicyWatchError, ServiceAway
+from policywatchd.unlock import key_of
 
 if TYPE_CHECKING:
     from policywatchd.service import Service
 
-__all__ = ["SERVERS", "Server", "serve_waiting"]
+__all__ = ["SERVERS", "Server", "arguments_of", "serve_waiting"]
 
 log = logging.getLogger("policywatch.upkeep")
 
@@ -37,18 +40,46 @@ async def _visit(service: Service, request: Request) -> Mapping[str, Any]:
 SERVERS: dict[str, Server] = {"visit": _visit}
 
 
+def arguments_of(service: Service, request: Request) -> dict[str, Any]:
+    """What was asked, with those arguments that hold an address and were sealed. PolicyWatchError for a wrong seal."""
+    sealed: dict[str, Any] = {}
+    if request.sealed is not None:
+        sealed = keys.open_arguments(key_of(service.settings)(1), request.kind, request.sealed)
+    return {**request.arguments, **sealed}
+
+
+async def _held(service: Service, request: Request) -> Mapping[str, Any]:
+    """Serve it, and hold the claim meanwhile however long that takes."""
+
+    async def hold() -> None:
+        while True:
+            await asyncio.sleep(requests.RENEW_SECONDS)
+            service.progress("upkeep")
+            await requests.renew_request(service.db, request.id, service.worker_id)
+
+    holding = asyncio.create_task(hold())
+    try:
+        return await SERVERS[request.kind](service, request)
+    finally:
+        holding.cancel()
+        await asyncio.gather(holding, return_exceptions=True)
+
+
 async def serve_waiting(service: Service) -> int:
     """Serve what waits, oldest first; returns how many. ServiceAway passes, and the request is taken up again."""
     await requests.expire_requests(service.db)
     claimed = await requests.claim_requests(service.db, service.worker_id, list(SERVERS), _AT_ONCE)
     for request in claimed:
         try:
-            result, done = dict(await SERVERS[request.kind](service, request)), True
+            result, done = dict(await _held(service, request)), True
         except ServiceAway:
             raise
         except PolicyWatchError as error:
             result, done = {"fault": error.what, "remedy": error.remedy}, False
         async with service.db.transaction() as tx:
-            await requests.end_request(tx, request.id, service.worker_id, result, done=done)
+            kept = await requests.end_request(tx, request.id, service.worker_id, result, done=done)
+        if not kept:
+            log.warning("request_late request=%d kind=%s", request.id, request.kind)
+            continue
         log.info("request_served request=%d kind=%s done=%s", request.id, request.kind, done)
     return len(claimed)
