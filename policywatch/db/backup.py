@@ -33,6 +33,7 @@ from policywatch.db.queries import load
 from policywatch.db.refusals import away
 from policywatch.db.statements import compose
 from policywatch.db.steps import roles, shipped
+from policywatch.domain.audit import sealed_line
 from policywatch.errors import NotAllowed, PolicyWatchError, ServiceAway, UsageError
 
 __all__ = ["DUMP", "MANIFEST", "Manifest", "Restored", "create", "listed", "restore"]
@@ -50,7 +51,8 @@ Connection = psycopg.AsyncConnection[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a backup holds. `rows` counts every table in the snapshot of the dump."""
+    """What a backup holds. `rows` counts every table in the snapshot of the dump; `seal` is the audit log's newest
+    (`audit verify --anchor manifest.json` reads it)."""
 
     made_at: str
     database: str
@@ -63,6 +65,7 @@ class Manifest:
     sha256: str
     rows: Mapping[str, int]
     program: str
+    seal: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +184,8 @@ async def create(
         snapshot = await _one(connection, _sql.export_snapshot.text)
         facts = await _one(connection, _sql.facts.text)
         counted = await (await connection.execute(_sql.count_rows.text)).fetchall()
+        seal = await (await connection.execute(_sql.newest_seal.text)).fetchone()
+        facts["seal"] = sealed_line(**seal) if seal else None
         tool = program_of("pg_dump", connection.info.server_version // 10000, programs)
         name = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
         part, place = folder / f".{name}.part", folder / name
@@ -230,6 +235,7 @@ def _finish(part: Path, facts: Mapping[str, Any], counted: list[dict[str, Any]],
         sha256=_hashed(dump),
         rows={r["relation"]: r["rows"] for r in counted},
         program=program,
+        seal=facts["seal"],
     )
     written = part / MANIFEST
     with os.fdopen(

@@ -30,6 +30,7 @@ __all__ = [
     "leaf",
     "root_of",
     "seal_chain",
+    "sealed_line",
 ]
 
 #: What the first seal is chained to.
@@ -191,6 +192,12 @@ def seal_chain(
     return hashlib.sha256(previous + said + root).digest()
 
 
+def sealed_line(*, n: int, epoch: int, at: datetime, rows: int, last_id: int, chain: bytes) -> str:
+    """A seal as the system log and the manifest of a backup tell it; `anchor_of_line` reads it."""
+    when = at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return f"audit_sealed n={n} epoch={epoch} at={when} rows={rows} last_id={last_id} chain={chain.hex()}"
+
+
 def anchor_line(anchor: Anchor) -> str:
     """One line of an anchor file (JSON, no line end)."""
     return json.dumps(
@@ -206,14 +213,15 @@ def anchor_line(anchor: Anchor) -> str:
 
 
 def anchor_of_line(line: str) -> Anchor | None:
-    """The anchor in a line of an anchor file or of the system log (`audit_sealed ...`); None: the line has none.
+    """The anchor in a line of an anchor file, or in one with `audit_sealed ...` (system log, manifest of a backup).
 
+    None: the line has none.
     Raises ValueError for a line that should be an anchor and is broken.
     """
     if found := _SEALED.search(line):
         n, epoch, at, _, last, chain = found.groups()
         return Anchor(int(n), int(epoch), datetime.fromisoformat(at), bytes.fromhex(chain), None, int(last))
-    if not line.lstrip().startswith("{"):
+    if not line.lstrip().startswith('{"'):
         return None
     try:
         said: dict[str, Any] = json.loads(line)

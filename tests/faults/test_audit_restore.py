@@ -11,6 +11,7 @@ import pytest
 from policywatch.db import audit, backup, migrate
 from policywatch.db.embedded import Server
 from policywatch.db.pool import Database
+from policywatch.domain.audit import anchor_of_line
 from policywatch.domain.audit_check import Report
 from policywatchd.upkeep.seals import Sealer
 from tests.databases import QUICK, Scratch, embedded_folder
@@ -55,6 +56,11 @@ async def test_a_restore_into_another_cluster_begins_an_epoch_and_verifies(
             assert after.ok, after.faults
             assert (after.epochs, after.unsealed, after.anchors_good) == (2, 0, 1)
             assert after.rows == before.rows + before.unsealed + 1
+            # and so does the manifest of the backup
+            told = [anchor_of_line(x) for x in (place / backup.MANIFEST).read_text().splitlines()]
+            (remembered,) = [a for a in told if a is not None]
+            assert (remembered.n, remembered.chain) == (kept.n, kept.chain)
+            assert (await _check(moved, remembered)).anchors_good == 1
             # and a row of the first life that is changed there is found
             with psycopg.connect(moved) as owner:
                 owner.execute("SET session_replication_role = replica")

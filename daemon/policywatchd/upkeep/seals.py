@@ -10,11 +10,11 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, timedelta
+from datetime import timedelta
 
 from policywatch.db import sealing, workers
 from policywatch.db.pool import Database
-from policywatch.domain.audit import Seal
+from policywatch.domain.audit import Seal, sealed_line
 from policywatch.errors import PolicyWatchError
 
 __all__ = ["Sealer"]
@@ -60,17 +60,15 @@ class Sealer:
             log.warning("audit_seal_failed what=%s", error.what)
             return None
         if made is not None:
-            at = made.at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-            # The form of this line is read by `audit verify --anchor` (policywatch.domain.audit).
-            log.info(
-                "audit_sealed n=%d epoch=%d at=%s rows=%d last_id=%d chain=%s",
-                made.n,
-                made.epoch,
-                at,
-                made.row_count,
-                made.last_id or 0,
-                made.chain.hex(),
+            line = sealed_line(
+                n=made.n,
+                epoch=made.epoch,
+                at=made.at,
+                rows=made.row_count,
+                last_id=made.last_id or 0,
+                chain=made.chain,
             )
+            log.info("%s", line)
         return made
 
     async def _tell(self, db: Database, oldest: timedelta) -> None:

@@ -17,6 +17,10 @@ SELECT current_database() AS database, current_setting('server_version') AS serv
        (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb') AS timescaledb,
        app.pw_now() AS at;
 
+-- name: newest_seal
+-- Of the audit log in the snapshot of the dump: an anchor outside of the database.
+SELECT id AS n, epoch, at, row_count AS rows, coalesce(last_id, 0) AS last_id, chain FROM app.audit_seals ORDER BY id DESC LIMIT 1;
+
 -- name: wake_frozen
 -- A restored database sends nothing until two people thaw it; what may have gone out after the dump is unknown.
 SELECT app.wake_frozen(%(reason)s) AS uncertain;
