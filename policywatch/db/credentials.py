@@ -116,9 +116,15 @@ async def remove(db: Database, platform: str, name: str) -> Outcome:
 
 
 async def rotate_keys(
-    db: Database, key_of: KeyOf, from_version: int, to_version: int, *, anyway: bool = False
+    db: Database,
+    key_of: KeyOf,
+    from_version: int,
+    to_version: int,
+    *,
+    most: int = 500,
+    anyway: bool = False,
 ) -> AsyncIterator[Moved]:
-    """Move every credential to a new version of the master key, 500 at a time; begins or resumes.
+    """Move every credential to a new version of the master key, 500 (`most`) at a time; begins or resumes.
 
     Every batch is a transaction: cut off anywhere, each row is readable under the version that stands in it. The
     last `Moved` has `rest` 0, unless rows cannot be read or others hold them.
@@ -137,7 +143,7 @@ async def rotate_keys(
         before != state.done
     ):  # a pass that moved nothing is the last: what is left cannot be read or is held
         before, after = state.done, 0
-        while rows := await db.all(_sql.rest_of_rotation, version=to_version, after=after):
+        while rows := await db.all(_sql.rest_of_rotation, version=to_version, after=after, most=most):
             after = rows[-1]["id"]
             state = await _batch(db, rows, old, new, to_version)
             yield state

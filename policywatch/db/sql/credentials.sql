@@ -23,7 +23,7 @@ WHERE (%(platform)s::text IS NULL OR platform = %(platform)s) ORDER BY platform,
 -- name: rest_of_rotation
 -- The next batch: active, and not under the new version.
 SELECT id, platform, name, key_version FROM read.credentials
-WHERE state = 'active' AND key_version < %(version)s AND id > %(after)s ORDER BY id LIMIT 500;
+WHERE state = 'active' AND key_version < %(version)s AND id > %(after)s ORDER BY id LIMIT %(most)s;
 
 -- name: key_versions
 -- As an administrator or auditor.
