@@ -454,6 +454,12 @@ ACTS: dict[str, tuple[str, Maker]] = {
     "user_add": ("admin", lambda w: (f"{w.name('new')}", "admin")),
     "user_role": ("admin", lambda w: (w.name("viewer"), "admin")),
     "user_disable": ("admin", lambda w: (w.name("second"),)),
+    "end_session": ("admin", lambda w: (None, w.name("second"))),
+    "set_credential": ("admin", lambda _w: (OURS, "token", "value", "ab" * 32, 1, b"check")),
+    "test_credential": ("admin", lambda _w: (OURS, "token", "ab" * 32, 1)),
+    "remove_credential": ("admin", lambda _w: (OURS, "token")),
+    "begin_key_rotation": ("admin", lambda _w: (1, b"old", 2, b"new")),
+    "rotate_credentials": ("admin", lambda _w: ([1], ["ab" * 32], ["cd" * 32])),
 }
 
 
