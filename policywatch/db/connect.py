@@ -35,10 +35,15 @@ def server(settings: Settings, *, say: Callable[[str], None] = lambda _sentence:
     return Server(settings.database.state_folder, dbname=settings.database.name, say=say)
 
 
-def person(settings: Settings, *, say: Callable[[str], None] = lambda _sentence: None) -> str:
-    """The connection string of the person at this terminal; starts the embedded server where that is the mode."""
+def person(
+    settings: Settings, *, say: Callable[[str], None] = lambda _sentence: None, ask: bool = False
+) -> str:
+    """The connection string of the person at this terminal; starts the embedded server where that is the mode.
+
+    `ask`: where no place has the password that the settings name, it is asked for at the terminal.
+    """
     database = settings.database
-    password = _secret(database.password, settings)
+    password = _secret(database.password, settings, ask=ask)
     if database.mode == "embedded":
         local = server(settings, say=say)
         local.start()
@@ -83,10 +88,12 @@ def _at(dsn: str | None, password: str | None, *, user: str | None) -> str:
         ) from error
 
 
-def _secret(ref: SecretRef | None, settings: Settings, *, keyring: bool = True) -> str | None:
+def _secret(
+    ref: SecretRef | None, settings: Settings, *, keyring: bool = True, ask: bool = False
+) -> str | None:
     """The secret's value; None without a reference, so that libpq's own places (~/.pgpass) are asked."""
     if ref is None:
         return None
     from policywatch.secrets import resolve  # late: it brings cryptography, and most connections need none
 
-    return str(resolve(ref, settings, env=os.environ, keyring=keyring))
+    return str(resolve(ref, settings, env=os.environ, keyring=keyring, ask=ask))

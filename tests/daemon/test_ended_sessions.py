@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import psycopg
@@ -15,7 +16,10 @@ from policywatch.db import acts
 from policywatch.db.listen import Listener
 from policywatch.db.pool import Database
 from policywatch.errors import NotAllowed, ServiceAway
+from policywatch.settings import load
 from policywatch_tui.source import DatabaseSource
+from policywatchd.service import Loop, Service
+from policywatchd.upkeep import loop as upkeep
 from policywatchd.upkeep.sessions import cut
 from tests.databases import Scratch
 
@@ -126,6 +130,29 @@ async def test_a_desk_whose_session_is_ended_hears_of_it_and_is_told_so(database
             await source.status()
         assert told.value.code == "session_ended"
         await hints.aclose()
+
+
+async def test_a_running_daemon_cuts_an_ended_session_within_seconds(
+    database: Scratch, tmp_path: Path
+) -> None:
+    settings = load(
+        env={
+            "HOME": "/nonexistent",
+            "POLICYWATCH_DATABASE__STATE_FOLDER": str(tmp_path),
+            "POLICYWATCH_METRICS__ENABLED": "false",
+        }
+    )
+    async with await Database.open(database.daemon) as db:
+        service = Service(db, settings, program="test")
+        running = asyncio.create_task(service.run([Loop("upkeep", upkeep.run)]))
+        async with at_work(database.person("ben", "reviewer")) as (_ben, _session):
+            await until(lambda: bool(database.run("SELECT 1 FROM app.workers")))
+            assert connections(database, "ben")
+            async with await Database.open(database.admin) as admin:
+                await acts.end_session(admin, user=database.login_name("ben"))
+            await until(lambda: not connections(database, "ben"))
+        service.stop()
+        await asyncio.wait_for(running, 20)
 
 
 async def test_a_disabled_person_is_cut_off(database: Scratch) -> None:

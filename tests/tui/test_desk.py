@@ -321,6 +321,16 @@ async def test_a_desk_whose_session_was_ended_leaves_and_says_so(monkeypatch: py
         await until(pilot, lambda: app.return_code == 4)
 
 
+async def test_an_ended_session_is_heard_of_by_a_hint_and_not_only_by_the_next_poll() -> None:
+    world = World()
+    app, _clock = desk_over(world)
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        world.session_ended = True
+        world.hint("session", 0, 0)
+        await until(pilot, lambda: app.return_code == 4)
+
+
 async def test_work_that_fails_is_a_sentence_and_not_the_end_of_the_desk() -> None:
     world = World()
     app, clock = desk_over(world)

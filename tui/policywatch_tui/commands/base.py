@@ -106,7 +106,7 @@ class Shell:
         from policywatch_tui.commands.opening import prepare
 
         await prepare(self.settings, self.say_step)
-        conninfo = await asyncio.to_thread(connect.person, self.settings)
+        conninfo = await asyncio.to_thread(connect.person, self.settings, ask=sys.stdin.isatty())
         session = uuid.uuid4()
         async with await Database.open(
             conninfo, max_size=2, application="policywatch", session=session
