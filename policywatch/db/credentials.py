@@ -15,6 +15,7 @@ from typing import Any
 from policywatch.db.pool import Database, Outcome
 from policywatch.db.queries import load
 from policywatch.db.serverlog import refuse_leaks
+from policywatch.db.workers import audit
 from policywatch.errors import PolicyWatchError, SettingsError
 from policywatch.keys import check_value, credential_key
 from policywatch.secrets import SecretText
@@ -179,7 +180,13 @@ async def use(db: Database, key_of: KeyOf, platform: str, name: str, purpose: st
 
     PolicyWatchError where there is none, where it cannot be read, or where the server would log its key.
     """
-    await refuse_leaks(db)
+    try:
+        await refuse_leaks(db)
+    except PolicyWatchError as refusal:
+        told = {"sentence": refusal.what, "purpose": purpose}
+        what = f"{platform}/{name}"
+        await audit(db, "credential.use", "credential", what, outcome="refused", after=told)
+        raise
     for _ in range(_TRIES):
         version = await db.value(_sql.key_version_of, platform=platform, name=name) or 1
         key = _row_key(key_of(version), version, platform, name)

@@ -26,19 +26,18 @@ def know_people(server: Server, people: Mapping[str, str]) -> bool:
     """Let people in by accounts of other names (login -> account); True where the server's file changed. Blocks."""
     place = Place(server.state_folder)
     facts = place.facts()
-    if facts is None or not server.is_keeper():
+    if facts is None or place.knows_people(server.dbname, people) or not server.is_keeper():
         return False
-    with place.lock():
-        if not place.keep_people(server.dbname, people):
-            return False
-        text = ident({facts.creator, "root", own_name()}, place.people())
-        write(server.state_folder / "server" / "pg_ident.conf", text)
     asked = server.conninfo("postgres", "postgres")
-    try:
-        with psycopg.connect(asked, autocommit=True, connect_timeout=5) as connection:
-            connection.execute(_sql.read_files_again.text)
-    except psycopg.Error as error:
-        raise away(asked, error) from error
+    with place.lock():
+        text = ident({facts.creator, "root", own_name()}, place.people_with(server.dbname, people))
+        write(server.state_folder / "server" / "pg_ident.conf", text)
+        try:
+            with psycopg.connect(asked, autocommit=True, connect_timeout=5) as connection:
+                connection.execute(_sql.read_files_again.text)
+        except psycopg.Error as error:
+            raise away(asked, error) from error
+        place.keep_people(server.dbname, people)  # last: cut off before, it is done again
     return True
 
 

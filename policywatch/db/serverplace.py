@@ -58,14 +58,19 @@ class Place:
         """Logins whose account has another name (login -> account), of every database of this server."""
         return {login: account for known in self._people().values() for login, account in known.items()}
 
-    def keep_people(self, dbname: str, people: Mapping[str, str]) -> bool:
-        """Write down those of one database; False where they stood so already."""
-        known = self._people()
-        if known.get(dbname, {}) == dict(people):
-            return False
-        known[dbname] = dict(people)
+    def knows_people(self, dbname: str, people: Mapping[str, str]) -> bool:
+        """Whether those of one database stand so already."""
+        return self._people().get(dbname, {}) == dict(people)
+
+    def people_with(self, dbname: str, people: Mapping[str, str]) -> dict[str, str]:
+        """As `people`, those of one database replaced."""
+        known = self._people() | {dbname: dict(people)}
+        return {login: account for each in known.values() for login, account in each.items()}
+
+    def keep_people(self, dbname: str, people: Mapping[str, str]) -> None:
+        """Write down those of one database."""
+        known = self._people() | {dbname: dict(people)}
         write(self.folder / "server" / "people.json", json.dumps(known, indent=2, sort_keys=True) + "\n")
-        return True
 
     def _people(self) -> dict[str, dict[str, str]]:
         try:

@@ -169,6 +169,16 @@ def _acts_of_people(place: Place) -> None:
     assert not [finding for finding in told["findings"] if finding["state"] == "fault"]
 
 
+async def _refused_uses_of_the_daemon(place: Place) -> None:
+    async with await Database.open(connect.daemon(place.settings())) as db:
+        with pytest.raises(PolicyWatchError, match="would log what is secret"):
+            await credentials.use(db, place.masters.__getitem__, "x", "token", "collect")
+    refused = place.run(
+        "SELECT outcome FROM app.audit_log WHERE action = 'credential.use' ORDER BY id DESC LIMIT 1"
+    )
+    assert refused == [{"outcome": "refused"}]
+
+
 async def _uses_of_the_daemon(place: Place) -> None:
     async with await Database.open(connect.daemon(place.settings())) as db:
         assert await credentials.use(db, place.masters.__getitem__, "x", "token", "collect") == VALUES[2]
@@ -192,7 +202,8 @@ def _a_server_that_logs_parameters(place: Place) -> None:
         assert "The server would log what is secret" in said
     place.typed("credentials", "test", "x", "token", code=1)
     place.typed("secrets", "rotate", code=1)
-    (place.server.state_folder / "policywatch.key.3").unlink(missing_ok=True)
+    asyncio.run(_refused_uses_of_the_daemon(place))
+    assert not (place.server.state_folder / "policywatch.key.3").exists()
     told = json.loads(place.typed("--json", "secrets", "doctor"))
     assert any("log_statement = all logs statements" in finding["what"] for finding in told["findings"])
     assert place.found({"log": place.log()[before:]}) == []

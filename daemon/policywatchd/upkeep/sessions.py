@@ -19,8 +19,9 @@ log = logging.getLogger("policywatch.upkeep")
 
 SILENCE = timedelta(minutes=15)
 #: How long a person's transaction may stand still, and a statement run. A login can lift the limits that are set for
-#: it, so they are enforced from outside. A transaction that stands still holds seals and migrations back.
-IDLE = timedelta(minutes=1)
+#: it, so they are enforced from outside. A transaction that stands still holds seals and migrations back; an export
+#: into a pager stands still too, for as long as its reader thinks.
+IDLE = timedelta(minutes=5)
 STATEMENT = timedelta(minutes=1)
 
 

@@ -123,6 +123,7 @@ async def rotate(shell: Shell, anyway: bool) -> None:
     Recipients and their addresses stay under version 1: keep every key file.
     """
     from policywatch.db import credentials as stored
+    from policywatch.db.serverlog import refuse_leaks
     from policywatch.secrets import key_name, new_master_key
 
     folder = shell.settings.database.state_folder
@@ -132,6 +133,7 @@ async def rotate(shell: Shell, anyway: bool) -> None:
         now = opened[0]["from_version"] if opened else await stored.newest_version(db)
         new = opened[0]["to_version"] if opened else now + 1
         await _allowed(db)
+        await refuse_leaks(db, anyway=anyway)
         key_of(now)
         new_master_key(folder, new)
         state = stored.Moved(0, 0)
@@ -154,6 +156,8 @@ async def rotate(shell: Shell, anyway: bool) -> None:
             f"{state.done} credentials are under key version {new}. Back up {folder / key_name(new)}, and keep the older "
             "key files: addresses and recipients are under them."
         )
+        if shell.settings.database.mode == "dsn":
+            click.echo("Give it to the daemon where that runs on another host: it needs both.")
     if left:
         raise PartlyDone(
             f"{len(left)} credentials could not be read and stay under the old key: {', '.join(names[:20])}",
