@@ -33,6 +33,7 @@ __all__ = [
     "SecretText",
     "derive",
     "key_name",
+    "keyring_state",
     "master_key",
     "new_master_key",
     "resolve",
@@ -67,6 +68,7 @@ KEYRING_BACKENDS = (
     "keyring.backends.macOS",
 )
 MAX_BYTES = 64 * 1024
+_NONE_THERE = "the keyring has none of that name"
 
 
 class SecretText(str):
@@ -362,7 +364,15 @@ def _from_keyring(name: str, env: Mapping[str, str]) -> tuple[str | None, str]:
     if not told["allowed"]:
         log.info("keyring_not_used backend=%s", told["backend"])
         return None, f"the keyring {told['backend']} is not one that keeps secrets, and was not asked"
-    return None, "the keyring has none of that name"
+    return None, _NONE_THERE
+
+
+def keyring_state(env: Mapping[str, str] = os.environ) -> str:
+    """Whether a keyring is there and is asked, in a sentence. Blocks for three seconds at most."""
+    value, why = _from_keyring("policywatch-doctor", env)
+    if value is None and not why:
+        return "no desktop session: no keyring is asked"
+    return "the keyring answers" if value is not None or why == _NONE_THERE else why
 
 
 def ask_keyring(name: str) -> dict[str, Any]:

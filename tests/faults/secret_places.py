@@ -91,7 +91,8 @@ def looked_for(folder: Path, case: str, *, ask: bool = False) -> dict[str, objec
         told = {"right": value == VALUE, "shown": repr(value)}
     except SettingsError as refused:
         told = {"sentence": refused.sentence, "remedy": refused.remedy}
-    return {**told, "seconds": time.monotonic() - began, "uid": os.geteuid()}
+    seconds = time.monotonic() - began
+    return {**told, "seconds": seconds, "uid": os.geteuid(), "state": secrets.keyring_state(environment)}
 
 
 def at_a_terminal(folder: Path) -> str:

@@ -62,6 +62,7 @@ def test_an_unsafe_place_is_refused_with_the_reason(account: Unprivileged, place
     assert reason in told["sentence"]
     assert told["remedy"]
     assert told["seconds"] <= 3.5 or sys.gettrace()
+    assert told["state"] == (reason if "keyring" in reason else "no desktop session: no keyring is asked")
 
 
 @pytest.mark.needs_db
