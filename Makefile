@@ -33,7 +33,7 @@ test-fast: $(STAMP) ## what needs no database
 	$(BIN)/python -m pytest -m "not needs_db and not story and not fault" -q
 
 test-timescale: $(STAMP) ## the schema on TimescaleDB compiled to WebAssembly (needs Node 20+ and npm)
-	@cd tests/timescale && if command -v npm >/dev/null 2>&1 && [ package-lock.json -nt node_modules/.installed ]; then \
+	@cd tests/timescale && if command -v npm >/dev/null 2>&1 && { [ ! -e node_modules/.installed ] || [ package-lock.json -nt node_modules/.installed ]; }; then \
 		npm ci --legacy-peer-deps --no-audit --no-fund --loglevel=error && touch node_modules/.installed; fi
 	$(BIN)/python -m pytest tests/timescale
 

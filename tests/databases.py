@@ -25,7 +25,7 @@ from typing import Any, Self
 import psycopg
 import pytest
 from psycopg import errors, sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 
 from policywatch.db import migrate
@@ -299,3 +299,12 @@ def _literal(text: str) -> str:
 def _stale(name: str, seconds: float) -> bool:
     match = re.match(r"pwt_([0-9a-f]{8})[0-9a-f]+_", name)
     return match is not None and time.time() - int(match[1], 16) > seconds
+
+
+def for_settings(conninfo: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A connection string as the settings may hold it: its password goes where libpq looks for one too."""
+    parts = conninfo_to_dict(conninfo)
+    password = parts.pop("password", None)
+    if password is not None:
+        monkeypatch.setenv("PGPASSWORD", str(password))
+    return make_conninfo("", **{name: value for name, value in parts.items() if value is not None})

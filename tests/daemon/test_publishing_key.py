@@ -14,7 +14,7 @@ from policywatch.errors import PolicyWatchError
 from policywatch.settings import Settings
 from policywatch.simulated.mail import SmtpSink
 from tests.daemon.mailing import World, world
-from tests.databases import Cluster, Scratch
+from tests.databases import Cluster, Scratch, for_settings
 
 pytestmark = pytest.mark.needs_db
 
@@ -59,7 +59,7 @@ async def test_without_the_master_key_nothing_is_mailed_and_an_alert_says_so_unt
 
 
 async def test_the_first_schema_comes_with_a_key_and_no_later_start_makes_another(
-    server: Cluster, tmp_path: Path
+    server: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = server.create()
     state = tmp_path / "state"
@@ -67,7 +67,7 @@ async def test_the_first_schema_comes_with_a_key_and_no_later_start_makes_anothe
         {
             "database": {
                 "mode": "dsn",
-                "dsn": make_conninfo(server.superuser, dbname=name),
+                "dsn": for_settings(make_conninfo(server.superuser, dbname=name), monkeypatch),
                 "state_folder": str(state),
             }
         }

@@ -15,13 +15,16 @@ import yaml
 
 from policywatch.db.bench_measure import worst_node
 from policywatch.db.queries import load
-from tests.databases import Cluster
+from tests.databases import Cluster, for_settings
 
 
-def _command(server: Cluster, folder: Path, *options: str) -> list[str]:
+def _command(server: Cluster, folder: Path, monkeypatch: pytest.MonkeyPatch, *options: str) -> list[str]:
     """`bench database` on the server of this run, which the settings name as an administrator's."""
     settings = folder / "policywatch.yaml"
-    settings.write_text(yaml.safe_dump({"database": {"mode": "dsn", "dsn": server.superuser}}), "utf-8")
+    settings.write_text(
+        yaml.safe_dump({"database": {"mode": "dsn", "dsn": for_settings(server.superuser, monkeypatch)}}),
+        "utf-8",
+    )
     program = [sys.executable, "-m", "policywatch_tui.main", "--config", str(settings)]
     return [*program, "bench", "database", *options]
 
@@ -38,12 +41,12 @@ def _left(server: Cluster) -> set[str]:
 
 @pytest.mark.needs_db
 def test_every_question_of_the_desk_is_measured_and_the_scratch_database_is_dropped(
-    server: Cluster, tmp_path: Path
+    server: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # given the server of this run
     # when a small benchmark runs
     done = subprocess.run(
-        _command(server, tmp_path, "--scale", "300", "--runs", "5", "--json"),
+        _command(server, tmp_path, monkeypatch, "--scale", "300", "--runs", "5", "--json"),
         capture_output=True,
         text=True,
         timeout=120,
@@ -68,10 +71,14 @@ def test_every_question_of_the_desk_is_measured_and_the_scratch_database_is_drop
 
 
 @pytest.mark.needs_db
-def test_an_ended_benchmark_leaves_nothing_behind(server: Cluster, tmp_path: Path) -> None:
+def test_an_ended_benchmark_leaves_nothing_behind(
+    server: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # given a benchmark that fills its database
     before = _left(server)
-    running = subprocess.Popen(_command(server, tmp_path, "--scale", "50000"), stdout=subprocess.DEVNULL)
+    running = subprocess.Popen(
+        _command(server, tmp_path, monkeypatch, "--scale", "50000"), stdout=subprocess.DEVNULL
+    )
     try:
         deadline = time.monotonic() + 60
         while not any(name.endswith("_daemon") for name in _left(server) - before):

@@ -19,7 +19,7 @@ from policywatch.db import backup, rls
 from policywatch.db.queries import load
 from policywatch_tui.commands.base import run_guarded
 from policywatch_tui.main import cli
-from tests.databases import Cluster, Scratch
+from tests.databases import Cluster, Scratch, for_settings
 from tests.db.attack_world import OURS, THEIRS, World, furnish
 
 pytestmark = pytest.mark.needs_db
@@ -58,9 +58,9 @@ def test_the_command_switches_and_says_what_holds(
     database: Scratch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = tmp_path / "policywatch.yaml"
+    dsn = json.dumps(for_settings(database.owner, monkeypatch))
     settings.write_text(
-        "database:\n  mode: dsn\n"
-        f"  dsn: {json.dumps(database.owner)}\n  owner_dsn: {json.dumps(database.owner)}\n  state_folder: {tmp_path}\n",
+        f"database:\n  mode: dsn\n  dsn: {dsn}\n  owner_dsn: {dsn}\n  state_folder: {tmp_path}\n",
         encoding="utf-8",
     )
     monkeypatch.setenv("POLICYWATCH_CONFIG", str(settings))
