@@ -85,8 +85,8 @@ def unprivileged() -> Iterator[Unprivileged]:
             yield Unprivileged(pwd.getpwuid(os.geteuid()).pw_name, folder, sys.executable)
             return
         entry = pwd.getpwnam(_ACCOUNT)
-        python = _environment(folder, _python(entry), entry, site)
         os.chown(folder, entry.pw_uid, entry.pw_gid)
+        python = _environment(folder, _python(folder, entry), entry, site)
         yield Unprivileged(_ACCOUNT, folder, python, entry.pw_uid, entry.pw_gid)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -131,10 +131,34 @@ def _reachable(folder: Path, entry: pwd.struct_passwd, site: Path) -> tuple[Path
     return found[0], found[1]
 
 
-def _python(entry: pwd.struct_passwd) -> str:
+def _copied(folder: Path, version: str) -> str:
+    """Our interpreter with its standard library, for an account that cannot reach it (below /root, say)."""
+    ours = Path(sys.base_prefix)
+    copy = folder / "python"
+    (copy / "bin").mkdir(parents=True)
+    real, wrapper = copy / "bin" / "real", copy / "bin" / f"python{version}"
+    shutil.copy2(Path(sys.executable).resolve(), real)
+    # Its own library before one of the system, also in children with an empty environment.
+    wrapper.write_text(f'#!/bin/bash\nLD_LIBRARY_PATH={copy / "lib"} exec -a "$0" {real} "$@"\n')
+    wrapper.chmod(0o755)
+    skip = shutil.ignore_patterns("site-packages", "test", "tests", "idlelib", "ensurepip", "__pycache__")
+    shutil.copytree(
+        ours / "lib" / f"python{version}", copy / "lib" / f"python{version}", symlinks=True, ignore=skip
+    )
+    for library in (ours / "lib").glob("libpython*.so*"):
+        shutil.copy2(library, copy / "lib" / library.name, follow_symlinks=False)
+    return str(wrapper)
+
+
+def _candidates(folder: Path, version: str) -> Iterator[str]:
+    yield from (sys.executable, f"/usr/local/bin/python{version}", f"/usr/bin/python{version}")
+    yield _copied(folder, version)
+
+
+def _python(folder: Path, entry: pwd.struct_passwd) -> str:
     """An interpreter of our version that the account can run: compiled libraries fit no other."""
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    for candidate in (sys.executable, f"/usr/local/bin/python{version}", f"/usr/bin/python{version}"):
+    for candidate in _candidates(folder, version):
         if not can_reach(Path(candidate), entry.pw_uid, entry.pw_gid):
             continue
         answer = subprocess.run(
@@ -150,8 +174,8 @@ def _python(entry: pwd.struct_passwd) -> str:
         if answer.returncode == 0 and answer.stdout.strip() == version:
             return candidate
     reason = (
-        f"{entry.pw_name} can run no Python {version}: {Path(sys.executable).resolve()} lies below a closed folder "
-        "and the system has none of that version"
+        f"{entry.pw_name} can run no Python {version}: {Path(sys.executable).resolve()} lies below a closed folder, "
+        "a copy of it does not run, and the system has none of that version"
     )
     if os.environ.get("REQUIRE_ALL"):
         pytest.fail(reason)
