@@ -179,19 +179,20 @@ def _hexadecimal(text: str | None) -> bytes | None:
         return b""
 
 
-def new_master_key(state_folder: Path, version: int) -> Key:
+def new_master_key(state_folder: Path, version: int, *, env: Mapping[str, str] = os.environ) -> Key:
     """The next version of the master key, made in the state folder unless a rotation that was cut off made it.
 
     SettingsError where systemd hands the keys in: this program cannot write there.
     """
-    if os.environ.get("CREDENTIALS_DIRECTORY") and not (state_folder / KEY_FILE).exists():
+    handed_in = _credential(KEY_FILE, env) is not None
+    if handed_in and _credential(key_name(version), env) is None:
         raise SettingsError(
             "the master key is handed in by systemd; a new version cannot be written there",
             key=key_name(version),
             remedy=f"Make a file of {KEY_BYTES} random bytes, hand it in as the credential {key_name(version)} beside "
             "the old one, and run this again.",
         )
-    return master_key(state_folder, version=version, create=True)
+    return master_key(state_folder, version=version, create=not handed_in, env=env)
 
 
 def derive(master: bytes, label: str) -> Key:

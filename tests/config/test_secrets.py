@@ -211,6 +211,23 @@ def test_a_credential_comes_before_the_key_file(state: Path, tmp_path: Path) -> 
     assert secrets.master_key(state, env={"CREDENTIALS_DIRECTORY": str(tmp_path)}) == b"k" * 32
 
 
+def test_a_new_version_is_made_beside_the_first_or_by_hand_where_systemd_hands_it_in(
+    state: Path, tmp_path: Path
+) -> None:
+    made = secrets.new_master_key(state, 2, env={})
+    assert secrets.new_master_key(state, 2, env={}) == made == secrets.master_key(state, version=2, env={})
+    assert (state / "policywatch.key.2").stat().st_mode & 0o777 == 0o600
+
+    env = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    put(tmp_path / "policywatch.key", b"k" * 32, 0o440)
+    with pytest.raises(SettingsError, match="handed in by systemd") as refused:
+        secrets.new_master_key(state, 3, env=env)
+    assert "policywatch.key.3" in refused.value.remedy
+    assert not (state / "policywatch.key.3").exists()
+    put(tmp_path / "policywatch.key.3", b"n" * 32, 0o440)
+    assert secrets.new_master_key(state, 3, env=env) == b"n" * 32
+
+
 def test_an_unsafe_or_damaged_key_is_refused(state: Path) -> None:
     path = put(state / "policywatch.key", b"k" * 31)
     with pytest.raises(SettingsError, match="has 31 bytes; it must have 32"):
