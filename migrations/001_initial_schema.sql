@@ -601,7 +601,7 @@ CREATE TABLE app.approval_requests (
   reason           text,
   version          integer NOT NULL DEFAULT 1,
   CHECK ((state = 'pending') = (decided_at IS NULL)),
-  CHECK (state <> 'returned' OR length(reason) > 0),
+  CHECK (state <> 'returned' OR coalesce(length(btrim(reason)), 0) > 0),
   CHECK (state <> 'approved' OR recipient_count IS NOT NULL)
 );
 COMMENT ON TABLE app.approval_requests IS 'The question to a second person (A-n), bound to content, segment definition and count.';
@@ -624,7 +624,7 @@ CREATE TABLE app.approval_decisions (
   act          uuid NOT NULL UNIQUE,
   at           timestamptz NOT NULL DEFAULT app.pw_now(),
   UNIQUE (request_id, actor),
-  CHECK (decision = 'approve' OR length(reason) > 0)
+  CHECK (decision = 'approve' OR coalesce(length(btrim(reason)), 0) > 0)
 );
 COMMENT ON TABLE app.approval_decisions IS 'Each yes or no of a second person; append-only.';
 COMMENT ON COLUMN app.approval_decisions.decision IS 'approve | return';
