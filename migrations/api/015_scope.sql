@@ -63,6 +63,7 @@ BEGIN
     ('policy_documents',      'platform_id IN (SELECT unnest(app.my_platforms()))'),
     ('document_pages',        'document_id IN (SELECT unnest(app.my_documents()))'),
     ('captures',              'document_id IN (SELECT unnest(app.my_documents()))'),
+    ('document_variants',     'document_id IN (SELECT unnest(app.my_documents()))'),
     ('snapshot_keys',         'document_id IN (SELECT unnest(app.my_documents()))'),
     ('document_search',       'document_id IN (SELECT unnest(app.my_documents()))'),
     ('change_states',         'document_id IN (SELECT unnest(app.my_documents()))'),

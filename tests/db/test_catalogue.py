@@ -21,20 +21,22 @@ INSERTS = {
     *("rate_buckets", "member_segments", "extraction_rules", "contents", "captures", "snapshot_keys"),
     *("policy_snapshots", "policy_changes", "change_states", "change_analyses", "publication_recipients"),
     *("suppressions", "inbound_raw", "delivery_events", "audit_seals", "system_metrics"),
+    *("document_variants", "archives", "digests"),
 }
 UPDATES = {
     *("platforms", "policy_documents", "document_pages", "hosts", "document_search", "alerts", "workers"),
     *("rate_buckets", "member_segments", "publication_recipients"),
+    *("document_variants", "archives", "digests"),
 }
 COLUMNS = {
-    "change_states": "status machine_severity severity second_look_at version updated_at",
+    "change_states": "status machine_severity severity second_look_at version updated_at looks reverts alternates same_as",
     "guidance_publications": "state released_at ended_at ended_by frozen_count pause_reason release_at version",
     "requests": "state owner lease_until result version ended_at",
     "inbound_raw": "payload state outcome",
     "user_sessions": "ended_at ended_by ended_how",
     "system_config": "value updated_at updated_by",
 }
-DELETES = {"system_metrics", "acts", "workers"}
+DELETES = {"system_metrics", "acts", "workers", "document_variants"}
 FUNCTIONS = {
     # the clock, the hint, the audit row
     *("app.pw_now", "app.hint", "app.write_audit"),

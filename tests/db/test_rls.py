@@ -77,7 +77,7 @@ def test_the_command_switches_and_says_what_holds(
         "whole": True,
         "limited": 0,
         "scoped": 0,
-        "tables": 20,
+        "tables": 21,
     }
 
 

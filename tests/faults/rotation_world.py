@@ -106,9 +106,13 @@ class World:
                     self.unreadable += 1
                 self.reads += 1
 
-    def killed_at(self, draw: random.Random) -> dict[str, int]:
-        """Start the rotation and end it somewhere in the next part of the work."""
-        goal = self.old() - draw.randrange(20, COUNT // (KILLS + 1))
+    def killed_at(self, draw: random.Random, kills_left: int) -> dict[str, int]:
+        """Start the rotation and end it somewhere in the next part of the work.
+
+        The part is a share of what is left, so that a slow look at the rows never lets the last kill come too late.
+        """
+        there = self.old()
+        goal = there - draw.randrange(20, there // (kills_left + 2))
         child = subprocess.Popen([sys.executable, "-m", __spec__.name, str(self.state), "rotate"])
         end = time.monotonic() + _PATIENCE
         while self.old() > goal and child.poll() is None and time.monotonic() < end:
@@ -129,7 +133,7 @@ async def everything(state: Path, seed: int) -> dict[str, Any]:
         world.fill()
         reading = asyncio.create_task(world.read_on(random.Random(seed + 1)))
         before = world.readable()
-        kills = [await asyncio.to_thread(world.killed_at, draw) for _ in range(KILLS)]
+        kills = [await asyncio.to_thread(world.killed_at, draw, n) for n in range(KILLS, 0, -1)]
         command = [
             sys.executable,
             "-c",

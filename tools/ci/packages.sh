@@ -2,7 +2,7 @@
 # System programs for the full suite (Debian and Ubuntu, as root, without questions). Safe to run again.
 set -euo pipefail
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
-  echo "packages.sh: needs root and apt-get; install these yourself: postgresql postgresql-contrib tmux git make python3-venv" >&2
+  echo "packages.sh: needs root and apt-get; install these yourself: postgresql postgresql-contrib tmux chromium git make python3-venv" >&2
   exit 1
 fi
 export DEBIAN_FRONTEND=noninteractive
@@ -12,6 +12,7 @@ need() { # need PROGRAM PACKAGE: the package is installed when the program is no
 }
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing+=(postgresql postgresql-contrib)
 need tmux tmux
+need chromium chromium
 need git git
 need make make
 need systemd-analyze systemd
