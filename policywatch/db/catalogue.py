@@ -29,6 +29,7 @@ __all__ = [
     "platform_ids",
     "replace_segment",
     "retire_segment",
+    "robots_overrides",
     "set_config",
     "upsert_document",
     "upsert_page",
@@ -40,7 +41,7 @@ _sql = load("catalogue")
 
 @dataclass(frozen=True, slots=True)
 class PageRow:
-    """A page as the settings want it."""
+    """A page as the settings want it; `headers` hold a mark where the value of `credential` (a name) goes."""
 
     document_id: int
     position: int
@@ -48,6 +49,7 @@ class PageRow:
     render: str
     headers: Mapping[str, str]
     rule_hash: bytes
+    credential: str | None = None
 
 
 async def lock_catalogue(tx: Tx) -> None:
@@ -87,6 +89,7 @@ async def upsert_document(
     cadence: timedelta,
     paused: bool,
     archive: Mapping[str, Any] | None,
+    robots_override: Mapping[str, Any] | None = None,
 ) -> bool:
     """True where something was written."""
     row = await tx.one(
@@ -98,6 +101,7 @@ async def upsert_document(
         cadence=cadence,
         paused=paused,
         archive=None if archive is None else json.dumps(dict(archive)),
+        robots_override=None if robots_override is None else json.dumps(dict(robots_override)),
     )
     return row is not None
 
@@ -105,6 +109,11 @@ async def upsert_document(
 async def document_ids(tx: Database | Tx) -> dict[tuple[str, str], int]:
     """Ids by platform and key."""
     return {(row["platform"], row["document"]): row["id"] for row in await tx.all(_sql.document_ids)}
+
+
+async def robots_overrides(tx: Tx) -> dict[int, dict[str, Any]]:
+    """The named decisions that stand, by document."""
+    return {row["id"]: row["robots_override"] for row in await tx.all(_sql.robots_overrides)}
 
 
 async def archive_documents(tx: Tx, kept: Sequence[int]) -> list[int]:
@@ -121,7 +130,10 @@ async def add_rules(tx: Tx, rules: Mapping[bytes, Mapping[str, Any]]) -> dict[by
 
 
 async def upsert_page(tx: Tx, page: PageRow, rule_id: int) -> bool:
-    """True where something was written."""
+    """True where something was written.
+
+    A page that was read well keeps its rule; another one waits as its trial rule until a trial is good.
+    """
     row = await tx.one(
         _sql.upsert_page,
         document=page.document_id,
@@ -129,6 +141,7 @@ async def upsert_page(tx: Tx, page: PageRow, rule_id: int) -> bool:
         url=page.url,
         render=page.render,
         headers=json.dumps(dict(page.headers)),
+        credential=page.credential,
         rule=rule_id,
     )
     return row is not None

@@ -6,7 +6,16 @@ environment. Secrets stand in the settings by name alone; `policywatch.secrets` 
 
 from __future__ import annotations
 
-from policywatch.settings.catalogue import Archive, Document, Page, Platform, Range
+from policywatch.settings.catalogue import (
+    CREDENTIAL_MARK,
+    Archive,
+    Credential,
+    Document,
+    Page,
+    Platform,
+    Range,
+    RobotsOverride,
+)
 from policywatch.settings.environment import NOT_SETTINGS
 from policywatch.settings.faults import SettingsFaults
 from policywatch.settings.listing import CatalogueDocument, catalogue, secret_references
@@ -34,6 +43,7 @@ from policywatch.settings.reference import SecretRef, without_password
 from policywatch.settings.schema import as_yaml, json_schema, schema_text
 
 __all__ = [
+    "CREDENTIAL_MARK",
     "NOT_SETTINGS",
     "Alerts",
     "Analysis",
@@ -41,6 +51,7 @@ __all__ = [
     "Backup",
     "CatalogueDocument",
     "Columns",
+    "Credential",
     "Database",
     "Desk",
     "Document",
@@ -54,6 +65,7 @@ __all__ = [
     "Range",
     "Retention",
     "Review",
+    "RobotsOverride",
     "SecretRef",
     "Segment",
     "Settings",

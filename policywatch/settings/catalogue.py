@@ -21,7 +21,13 @@ from pydantic import (
 
 from policywatch.settings.quantities import Duration
 
-__all__ = ["Address", "Archive", "Document", "Frozen", "Page", "Platform", "Range", "Slug", "Words"]
+__all__ = [
+    "CREDENTIAL_MARK", "Address", "Archive", "Credential", "Document", "Frozen", "Page", "Platform", "Range",
+    "RobotsOverride", "Slug", "Words",
+]  # fmt: skip
+
+#: Stands in a page's stored headers where the value of its credential goes; the fetcher puts it there.
+CREDENTIAL_MARK = "{credential}"
 
 FILTERS = (
     "strip_tracking_parameters",
@@ -111,13 +117,34 @@ Region = Annotated[Selector | Range, BeforeValidator(_region)]
 Regions = Annotated[tuple[Region, ...], BeforeValidator(_one_or_many)]
 
 
+class Credential(Frozen):
+    """A secret that a page asks for, such as the token of an API; its value stands in the database, encrypted."""
+
+    name: Words
+    """Its name, as `policywatch credentials set PLATFORM NAME` stored it."""
+    header: Annotated[str, StringConstraints(max_length=100)] = "Authorization"
+    """The request header that carries it."""
+    prefix: Annotated[str, StringConstraints(max_length=100, pattern=r"^[^\x00-\x1f\x7f{}]*$")] = "Bearer "
+    """What stands before it in that header; for a bare token: "" (two quotes)."""
+
+    @model_validator(mode="after")
+    def _plain(self) -> Credential:
+        if not _HEADER.match(self.header):
+            raise ValueError("header must be a plain header name")
+        if self.header.lower() in _OUR_HEADERS - {"authorization"}:
+            raise ValueError(f"header {self.header!r} is set by the program alone")
+        return self
+
+
 class Page(Frozen):
     """One address of a document, with its extraction rule."""
 
     url: Address
     """The page's address (http or https)."""
     select: Regions
-    """What of the page is policy: CSS selectors or ranges, in the order of their text."""
+    """What of the page is policy: CSS selectors or ranges, in the order of their text.
+
+    Of a JSON answer: paths such as `$.data.sections[*].body`. Of a PDF, Markdown or plain text: `body`, all of it."""
     remove: Regions = ()
     """What is cut out of it before its text is taken: CSS selectors or ranges."""
     filters: tuple[Filter, ...] = ()
@@ -125,7 +152,9 @@ class Page(Frozen):
     render: Literal["never", "auto", "always"] = "auto"
     """Whether a browser must build the page: always, never, or auto (when the plain page is empty)."""
     headers: Mapping[str, str] = {}
-    """Further request headers for this page; cookies and credentials are refused."""
+    """Further request headers for this page; cookies and secrets are refused."""
+    credential: Credential | None = None
+    """A stored secret that goes with each request, for example `{name: api-token}`; sent to this host alone."""
 
     @model_validator(mode="after")
     def _usable(self) -> Page:
@@ -136,7 +165,26 @@ class Page(Frozen):
                 raise ValueError(f"header {name!r} must be a plain header name and value")
             if name.lower() in _OUR_HEADERS:
                 raise ValueError(f"header {name!r} is set by the program alone")
+            if CREDENTIAL_MARK in value:
+                raise ValueError(f"header {name!r} must not hold {CREDENTIAL_MARK}: use credential")
+        self._credential_is_safe()
         return self
+
+    def _credential_is_safe(self) -> None:
+        if self.credential is None:
+            return
+        parts = urlsplit(self.url)
+        # .test is reserved (RFC 2606): nobody's host, so the pretend platforms may be asked in clear text.
+        if parts.scheme != "https" and not (parts.hostname or "").endswith(".test"):
+            raise ValueError("credential needs an https address")
+        if self.credential.header.lower() in {name.lower() for name in self.headers}:
+            raise ValueError(f"header {self.credential.header!r} is set by credential already")
+
+    def request_headers(self) -> dict[str, str]:
+        """The headers as they are stored: the credential's value is CREDENTIAL_MARK."""
+        if self.credential is None:
+            return dict(self.headers)
+        return {**self.headers, self.credential.header: self.credential.prefix + CREDENTIAL_MARK}
 
     def rule(self) -> dict[str, Any]:
         """The extraction rule in plain types, as it is stored and hashed: select, remove, filters."""
@@ -150,6 +198,15 @@ class Archive(Frozen):
     """Address or path of the git repository."""
     path: Words
     """The document's file in it, for example `X/Terms of Service.md`."""
+
+
+class RobotsOverride(Frozen):
+    """A named person's decision to read a document although robots.txt refuses it; audited."""
+
+    by: Words
+    """Who decided it."""
+    reason: Words
+    """Why, for example a permission of the platform."""
 
 
 class Document(Frozen):
@@ -167,6 +224,8 @@ class Document(Frozen):
     """The pages that make up the document, in reading order."""
     archive: Archive | None = None
     """Where its versions are read from instead of, or besides, the platform's pages."""
+    robots_override: RobotsOverride | None = None
+    """Read it although the host's robots.txt refuses; empty: what robots.txt refuses is not read."""
 
     @model_validator(mode="after")
     def _readable(self) -> Document:

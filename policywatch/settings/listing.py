@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from pydantic import BaseModel
 
-from policywatch.settings.catalogue import Archive, Page
+from policywatch.settings.catalogue import Archive, Page, RobotsOverride
 from policywatch.settings.model import Settings
 from policywatch.settings.reference import SecretRef
 
@@ -30,6 +30,7 @@ class CatalogueDocument:
     paused: bool
     pages: tuple[Page, ...]
     archive: Archive | None
+    robots_override: RobotsOverride | None
 
 
 def catalogue(settings: Settings) -> Iterator[CatalogueDocument]:
@@ -48,6 +49,7 @@ def catalogue(settings: Settings) -> Iterator[CatalogueDocument]:
                 paused=document.paused,
                 pages=document.pages,
                 archive=document.archive,
+                robots_override=document.robots_override,
             )
 
 

@@ -82,8 +82,18 @@ class Fetch(Frozen):
     """Most bytes of one page after decompression."""
     min_gap: Duration = parse_duration("2 s")
     """Shortest time between two requests to one host."""
-    second_look: DurationOrOff = None
+    second_look: DurationOrOff = parse_duration("20 min")
     """How long after a difference the page is fetched again before the change is queued; off: at once."""
+    full_fetch: Duration = parse_duration("7 d")
+    """How long "not modified" is believed; then the whole page is asked for."""
+    blind_after: Annotated[int, Field(ge=1, le=100)] = 2
+    """For how many cadences a page may have no good capture before its document counts as blind."""
+    render: Literal["off", "auto"] = "auto"
+    """The browser step: auto, where the service that renders pages answers; or off."""
+    render_socket: InStateFolder = Path("/run/policywatch-render/socket")
+    """Socket of that service; a relative path lies in the state folder."""
+    archives: Duration = parse_duration("6 h")
+    """How often version repositories that documents name as their archive are looked at."""
     contact: Words | None = None
     """Address or page where a platform can reach you; sent with each request."""
     cadence: Duration = parse_duration("12 h")
@@ -97,6 +107,10 @@ class Fetch(Frozen):
             raise ValueError("max_decoded must not be smaller than max_raw")
         if self.timeout.total_seconds() < 1 or self.cadence.total_seconds() < 1:
             raise ValueError("timeout and cadence must be at least 1 s")
+        if self.full_fetch > parse_duration("7 d"):
+            raise ValueError("full_fetch must be at most 7 d")
+        if self.archives.total_seconds() < 1:
+            raise ValueError("archives must be at least 1 s")
         return self
 
 

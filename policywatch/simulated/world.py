@@ -77,7 +77,7 @@ def demo_settings(
     settings: dict[str, Any] = {
         "catalogue": "none",
         "platforms": platforms_settings(platforms, cadence=cadence),
-        "fetch": {"min_gap": min_gap, "timeout": "10 s", "concurrency": 8},
+        "fetch": {"min_gap": min_gap, "timeout": "10 s", "concurrency": 8, "second_look": "off"},
         "members": {"file": str(members)},
         "guidance": {"approvals_needed": 1, "grace_period": grace, "release_window": "1 h"},
         "mail": {

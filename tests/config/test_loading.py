@@ -228,3 +228,16 @@ def test_durations_are_read_as_people_write_them(text: object, length: timedelta
 def test_what_is_no_duration_is_refused(text: object) -> None:
     with pytest.raises(ValueError, match="must be a duration"):
         settings.parse_duration(text)
+
+
+def test_a_page_may_name_a_stored_secret_and_only_over_https(tmp_path: Path, env: dict[str, str]) -> None:
+    page = "url: {}, select: main, credential: {{name: api-token{}}}"
+    text = "platforms: {{mine: {{name: Mine, documents: {{terms: {{name: Terms, pages: [{{{}}}]}}}}}}}}"
+
+    loaded = settings.load(written(tmp_path, text.format(page.format("https://a.example/t", ""))), env)
+    assert loaded.platforms["mine"].documents["terms"].pages[0].request_headers() == {
+        "Authorization": "Bearer {credential}"
+    }
+    for url, more in (("http://a.example/t", ""), ("https://a.example/t", ", header: Cookie")):
+        with pytest.raises(SettingsError):
+            settings.load(written(tmp_path, text.format(page.format(url, more))), env)

@@ -87,7 +87,7 @@ def settings_of(platforms: Sequence[Platform], **fetch: Any) -> Settings:
         {
             "catalogue": "none",
             "platforms": platforms_settings(platforms, cadence="1 h"),
-            "fetch": {"min_gap": "1 ms", "timeout": "2 s", **fetch},
+            "fetch": {"min_gap": "1 ms", "timeout": "2 s", "second_look": "off", **fetch},
         }
     )
 

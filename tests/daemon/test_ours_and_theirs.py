@@ -30,9 +30,8 @@ def with_pages(pages: list[dict[str, Any]], **fetch: Any) -> Settings:
     platforms = platforms_settings(PLATFORMS[:1], cadence="1 h")
     terms = platforms["x"]["documents"]["terms-of-service"] | {"pages": pages}
     platforms["x"]["documents"] = {"terms-of-service": terms}
-    made = Settings.model_validate(
-        {"catalogue": "none", "platforms": platforms, "fetch": {"min_gap": "1 ms", "timeout": "2 s", **fetch}}
-    )
+    quick = {"min_gap": "1 ms", "timeout": "2 s", "second_look": "off"}
+    made = Settings.model_validate({"catalogue": "none", "platforms": platforms, "fetch": {**quick, **fetch}})
     made._sha256 = repr(pages)
     return made
 

@@ -43,7 +43,7 @@ def settings_file(world: World, folder: Path, *, cadence: str = "1 h") -> Path:
             {
                 "catalogue": "none",
                 "platforms": platforms_settings(PLATFORMS[:2], cadence=cadence),
-                "fetch": {"min_gap": "1 ms", "timeout": "2 s"},
+                "fetch": {"min_gap": "1 ms", "timeout": "2 s", "second_look": "off"},
                 "metrics": {"enabled": False},
                 "database": {
                     "mode": "dsn",

@@ -133,3 +133,92 @@ async def test_a_new_definition_of_a_segment_is_a_new_version(db: Database, data
     assert database.run("SELECT count(*) AS n FROM app.member_segments WHERE key = 'eu' AND current") == [
         {"n": 0}
     ]
+
+
+def good_capture(database: Scratch, url: str) -> None:
+    """The page was read well once, as a visit notes it."""
+    database.run(
+        """WITH made AS (
+             INSERT INTO app.captures (document_id, page_id, fence, state, status, rule_id)
+             SELECT document_id, id, 1, 'unchanged', 304, rule_id FROM app.document_pages WHERE url = %s RETURNING id, page_id)
+           UPDATE app.document_pages g SET good_capture = made.id, trial = 'good' FROM made WHERE g.id = made.page_id""",
+        url,
+    )
+
+
+def page_row(database: Scratch) -> dict[str, Any]:
+    (row,) = database.run(
+        """SELECT g.trial, r.definition -> 'remove' AS remove, t.definition -> 'remove' AS tried, g.headers, g.credential
+           FROM app.document_pages g JOIN app.extraction_rules r ON r.id = g.rule_id
+           LEFT JOIN app.extraction_rules t ON t.id = g.trial_rule_id"""
+    )
+    return row
+
+
+def terms(url: str = "https://x.example/a", **page: Any) -> Settings:
+    return settings({"terms": {"name": "Terms", "pages": [{"url": url, "select": ["main"], **page}]}})
+
+
+async def test_a_new_page_waits_for_its_trial_and_takes_each_edit_at_once(
+    db: Database, database: Scratch
+) -> None:
+    await reconcile(db, terms())
+    await reconcile(db, terms(remove=[".ad"]))
+
+    row = page_row(database)
+    assert (row["trial"], row["remove"], row["tried"]) == ("waiting", [".ad"], None)
+
+
+async def test_an_edited_rule_of_a_page_that_was_read_well_waits_beside_the_one_in_force(
+    db: Database, database: Scratch
+) -> None:
+    await reconcile(db, terms())
+    good_capture(database, "https://x.example/a")
+
+    await reconcile(db, terms(remove=[".ad"]))
+    edited = page_row(database)
+    database.run("UPDATE app.document_pages SET trial = 'failed', trial_result = '{}'")
+    await reconcile(db, terms(remove=[".ad"], headers={"Accept": "text/html"}))
+    failed = page_row(database)
+    await reconcile(db, terms())
+    back = page_row(database)
+
+    assert (edited["trial"], edited["remove"], edited["tried"]) == ("waiting", [], [".ad"])
+    assert (failed["trial"], failed["tried"]) == ("failed", [".ad"])
+    assert (back["trial"], back["remove"], back["tried"]) == ("good", [], None)
+
+
+async def test_a_pages_credential_is_stored_by_name_with_a_mark_in_its_header(
+    db: Database, database: Scratch
+) -> None:
+    await reconcile(db, terms(credential={"name": "api-token"}))
+    bearer = page_row(database)
+    await reconcile(db, terms(credential={"name": "key", "header": "X-Api-Key", "prefix": ""}))
+    plain = page_row(database)
+
+    assert (bearer["credential"], bearer["headers"]) == (
+        "api-token",
+        {"Authorization": "Bearer {credential}"},
+    )
+    assert (plain["credential"], plain["headers"]) == ("key", {"X-Api-Key": "{credential}"})
+
+
+async def test_a_decision_against_robots_txt_is_stored_and_audited_when_it_comes_and_goes(
+    db: Database, database: Scratch
+) -> None:
+    decision = {"by": "Ada", "reason": "written permission of 2026-11-02"}
+    await reconcile(db, settings({"terms": document("https://x.example/a", robots_override=decision)}))
+    stored = database.run("SELECT robots_override FROM app.policy_documents WHERE key = 'terms'")
+    await reconcile(
+        db, settings({"terms": document("https://x.example/a", robots_override=decision)}), force=True
+    )
+    await reconcile(db, settings({"terms": document("https://x.example/a")}))
+
+    assert stored == [{"robots_override": decision}]
+    audit = database.run(
+        "SELECT object_id, before, after FROM app.audit_log WHERE action = 'document.robots_override' ORDER BY id"
+    )
+    assert [(row["object_id"], row["before"], row["after"]) for row in audit] == [
+        ("x/terms", None, decision),
+        ("x/terms", decision, None),
+    ]

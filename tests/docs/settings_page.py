@@ -31,7 +31,18 @@ _BY_MACHINE = {
     ("backup", "folder"): "backups",
 }
 # Classes that are parts of others: named where they are used, told once at the end.
-_PARTS = ("Platform", "Document", "Page", "Range", "Archive", "Segment", "Columns", "SecretRef")
+_PARTS = (
+    "Platform",
+    "Document",
+    "Page",
+    "Credential",
+    "RobotsOverride",
+    "Range",
+    "Archive",
+    "Segment",
+    "Columns",
+    "SecretRef",
+)
 
 
 def settings_page() -> str:

@@ -56,7 +56,9 @@ async def reconcile(db: Database, settings: Settings, *, force: bool = False) ->
             return Reconciled(applied=False)
         documents = list(catalogue(settings))
         platforms = await _platforms(tx, settings)
+        overridden = await rows.robots_overrides(tx)
         written, kept = await _documents(tx, documents)
+        await _audit_overrides(tx, documents, kept, overridden)
         pages, lost = await _pages(tx, documents, kept)
         archived = await rows.archive_documents(tx, list(kept.values()))
         gone = await rows.archive_platforms(tx, list(settings.platforms))
@@ -107,9 +109,25 @@ async def _documents(
             cadence=one.cadence,
             paused=one.paused,
             archive=one.archive.model_dump(mode="json") if one.archive else None,
+            robots_override=one.robots_override.model_dump(mode="json") if one.robots_override else None,
         )
     ids = await rows.document_ids(tx)
     return written, {(one.platform, one.key): ids[one.platform, one.key] for one in documents}
+
+
+async def _audit_overrides(
+    tx: Tx,
+    documents: Sequence[CatalogueDocument],
+    kept: Mapping[tuple[str, str], int],
+    before: Mapping[int, Mapping[str, Any]],
+) -> None:
+    """Each decision against robots.txt that is new, other than before, or taken back has its own row."""
+    for one in documents:
+        old = before.get(kept[one.platform, one.key])
+        new = one.robots_override.model_dump(mode="json") if one.robots_override else None
+        if old != new:
+            name = f"{one.platform}/{one.key}"
+            await workers.audit(tx, "document.robots_override", "document", name, before=old, after=new)
 
 
 async def _pages(
@@ -123,7 +141,15 @@ async def _pages(
             hash_ = rule_hash(page.rule())
             rules[hash_] = page.rule()
             wanted.append(
-                PageRow(kept[one.platform, one.key], position, page.url, page.render, page.headers, hash_)
+                PageRow(
+                    kept[one.platform, one.key],
+                    position,
+                    page.url,
+                    page.render,
+                    page.request_headers(),
+                    hash_,
+                    page.credential.name if page.credential else None,
+                )
             )
     ids = await rows.add_rules(tx, rules)
     changed = [page.document_id for page in wanted if await rows.upsert_page(tx, page, ids[page.rule_hash])]

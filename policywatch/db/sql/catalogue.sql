@@ -29,17 +29,20 @@ RETURNING p.key;
 -- name: upsert_document
 -- The settings pause and resume only what they paused themselves: a person's pause, and the one of an
 -- import, stay. A document that is new or comes back is due at once.
-INSERT INTO app.policy_documents AS d (platform_id, key, name, language, cadence, state, paused_reason, archive)
+INSERT INTO app.policy_documents AS d (platform_id, key, name, language, cadence, state, paused_reason, archive, robots_override)
 VALUES (%(platform)s, %(key)s, %(name)s, %(language)s, %(cadence)s::interval,
-        CASE WHEN %(paused)s THEN 'paused' ELSE 'active' END, CASE WHEN %(paused)s THEN 'settings' END, %(archive)s::jsonb)
+        CASE WHEN %(paused)s THEN 'paused' ELSE 'active' END, CASE WHEN %(paused)s THEN 'settings' END, %(archive)s::jsonb,
+        %(robots_override)s::jsonb)
 ON CONFLICT (platform_id, key) DO UPDATE SET
   name = excluded.name, language = excluded.language, cadence = excluded.cadence, archive = excluded.archive,
+  robots_override = excluded.robots_override,
   state = CASE WHEN d.state = 'paused' AND d.paused_reason IS DISTINCT FROM 'settings' THEN 'paused' ELSE excluded.state END,
   paused_reason = CASE WHEN d.state = 'paused' AND d.paused_reason IS DISTINCT FROM 'settings' THEN d.paused_reason
                        ELSE excluded.paused_reason END,
   due_at = CASE WHEN d.state = 'active' THEN least(d.due_at, app.pw_now() + excluded.cadence) ELSE app.pw_now() END,
   version = d.version + 1, updated_at = app.pw_now()
-WHERE (d.name, d.language, d.cadence, d.archive) IS DISTINCT FROM (excluded.name, excluded.language, excluded.cadence, excluded.archive)
+WHERE (d.name, d.language, d.cadence, d.archive, d.robots_override)
+      IS DISTINCT FROM (excluded.name, excluded.language, excluded.cadence, excluded.archive, excluded.robots_override)
    OR d.state = 'archived'
    OR (d.state = 'active' AND excluded.state = 'paused')
    OR (d.state = 'paused' AND d.paused_reason = 'settings' AND excluded.state = 'active')
@@ -48,6 +51,10 @@ RETURNING d.id;
 -- name: document_ids
 -- By platform and key.
 SELECT d.id, p.key AS platform, d.key AS document FROM app.policy_documents d JOIN app.platforms p ON p.id = d.platform_id;
+
+-- name: robots_overrides
+-- What stood before the settings are applied: each difference is audited by itself.
+SELECT id, robots_override FROM app.policy_documents WHERE robots_override IS NOT NULL AND state <> 'archived';
 
 -- name: archive_documents
 -- Left the settings. What a person or an import paused was not the settings' to begin with, and stays.
@@ -65,13 +72,21 @@ INSERT INTO app.extraction_rules (hash, definition) VALUES (%(hash)s, %(definiti
 SELECT hash, id FROM app.extraction_rules WHERE hash = ANY (%(hashes)s::bytea[]);
 
 -- name: upsert_page
--- No row: it stood there as it is.
-INSERT INTO app.document_pages AS g (document_id, position, url, render, headers, rule_id)
-VALUES (%(document)s, %(position)s, %(url)s, %(render)s, %(headers)s::jsonb, %(rule)s)
+-- No row: it stood there as it is. The rule of a page that was read well stays in force; an edited one waits
+-- beside it until its trial is good. Taking the edit back ends the wait. A rule that failed its trial is not
+-- tried again because other settings changed.
+INSERT INTO app.document_pages AS g (document_id, position, url, render, headers, credential, rule_id)
+VALUES (%(document)s, %(position)s, %(url)s, %(render)s, %(headers)s::jsonb, %(credential)s, %(rule)s)
 ON CONFLICT (document_id, url) DO UPDATE SET position = excluded.position, render = excluded.render,
-  headers = excluded.headers, rule_id = excluded.rule_id, state = 'active', version = g.version + 1
-WHERE (g.position, g.render, g.headers, g.rule_id, g.state)
-      IS DISTINCT FROM (excluded.position, excluded.render, excluded.headers, excluded.rule_id, 'active')
+  headers = excluded.headers, credential = excluded.credential, state = 'active', version = g.version + 1,
+  rule_id = CASE WHEN g.good_capture IS NULL THEN excluded.rule_id ELSE g.rule_id END,
+  trial_rule_id = CASE WHEN g.good_capture IS NOT NULL AND excluded.rule_id <> g.rule_id THEN excluded.rule_id END,
+  trial = CASE WHEN excluded.rule_id = coalesce(g.trial_rule_id, g.rule_id) THEN g.trial
+               WHEN g.good_capture IS NOT NULL AND excluded.rule_id = g.rule_id THEN 'good' ELSE 'waiting' END,
+  trial_at = CASE WHEN excluded.rule_id = coalesce(g.trial_rule_id, g.rule_id) THEN g.trial_at END,
+  trial_result = CASE WHEN excluded.rule_id = coalesce(g.trial_rule_id, g.rule_id) THEN g.trial_result END
+WHERE (g.position, g.render, g.headers, g.credential, coalesce(g.trial_rule_id, g.rule_id), g.state)
+      IS DISTINCT FROM (excluded.position, excluded.render, excluded.headers, excluded.credential, excluded.rule_id, 'active')
 RETURNING g.document_id;
 
 -- name: archive_pages
