@@ -1,0 +1,197 @@
+"""Whether a capture shows the policy, or a wall, an error page, a torn answer, another page.
+
+A capture is held against the document's own history and searched for the signs of what stands in front of policies.
+Signs add up: no single weak one, and never the length alone, makes a capture suspect, since policies are rewritten,
+shortened and moved. What comes of a suspect capture (kept, never compared, never the base; a person may accept it)
+is decided elsewhere. Pure; the weights were set on the recorded history (docs/evaluation.md).
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from policywatch.reading import quality_signs as signs
+from policywatch.reading.compare import reader_hash
+from policywatch.reading.extract import MIN_TEXT
+from policywatch.reading.tongue import tongue
+
+__all__ = ["THRESHOLD", "History", "Look", "Quality", "Signal", "headings", "judge", "remember"]
+
+THRESHOLD = 0.5  # badness from which a capture is suspect
+_GOOD_LENGTHS = 5  # the last good texts whose lengths are remembered
+_SHORT = ((0.05, 0.4), (0.25, 0.3), (0.4, 0.2), (0.6, 0.1))  # share of the usual length -> weight
+_FEW_HEADINGS = 3  # fewer say nothing by their absence
+_LOST = 0.5  # share of the usual headings whose absence counts
+_GARBLED = 0.001  # share of the characters
+_WORDS_TO_TELL = 200  # characters from which the language of a text is told
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One capture. Texts that came without HTTP (archives) have `status` None and an empty `head`.
+
+    `url` was asked, `final_url` answered ("" = the same). `head`: the first 20,000 characters of the decoded body.
+    `text` is the extracted text or None; `fault` says why there is none, or what came incomplete.
+    """
+
+    status: int | None = None
+    content_type: str = ""
+    final_url: str = ""
+    url: str = ""
+    redirects: Sequence[Mapping[str, Any]] = ()
+    head: str = ""
+    text: str | None = None
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What earlier good captures of the document were like; the empty history knows nothing.
+
+    `lengths`: characters of up to five last good texts, newest first. `headings` and `language` of the last good
+    text (as `headings` and `tongue` give them). `known_texts`: reader hashes of the platform's other pages.
+    """
+
+    lengths: tuple[int, ...] = ()
+    headings: frozenset[str] = frozenset()
+    language: str = ""
+    known_texts: frozenset[bytes] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One sign that the capture is bad: its name, its weight (0 to 1) and a sentence for people."""
+
+    name: str
+    weight: float
+    detail: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain types, for storing."""
+        return {"name": self.name, "weight": self.weight, "detail": self.detail}
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """The verdict: `score` is badness from 0 to 1, `suspect` whether it reaches the threshold."""
+
+    score: float
+    signals: tuple[Signal, ...]
+    suspect: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain types, for storing and for crossing into and out of the reader's child."""
+        return {
+            "score": self.score,
+            "suspect": self.suspect,
+            "signals": [signal.to_json() for signal in self.signals],
+        }
+
+
+def headings(text: str) -> frozenset[str]:
+    """The headings of `text` in a form that survives new numbering and years."""
+    return signs.headings(text)
+
+
+def remember(texts: Sequence[str], known_texts: Iterable[bytes] = ()) -> History:
+    """The history that the good `texts` (newest first) leave behind."""
+    if not texts:
+        return History(known_texts=frozenset(known_texts))
+    return History(
+        tuple(len(text) for text in texts[:_GOOD_LENGTHS]),
+        headings(texts[0]),
+        tongue(texts[0]),
+        frozenset(known_texts),
+    )
+
+
+def judge(look: Look, history: History, document_language: str) -> Quality:
+    """How bad the capture is. Never raises for any text, however broken."""
+    found = [*_of_answer(look)]
+    if look.text is None:
+        found.append(Signal("no_text", 1.0, "the page gave no text"))
+    else:
+        found += _of_text(look, look.text, history, document_language)
+    score = round(min(1.0, sum(signal.weight for signal in found)), 3)
+    return Quality(score, tuple(found), score >= THRESHOLD)
+
+
+def _of_answer(look: Look) -> Iterable[Signal]:
+    """What the server's answer says before its text is read."""
+    if look.fault:
+        yield Signal("fault", 1.0, look.fault[:200])
+    if look.status is not None and look.status not in (200, 203, 304):
+        yield Signal("status", 1.0, f"the server answered {look.status}")
+    kind = look.content_type.partition(";")[0].strip().lower()
+    if kind.startswith(("image/", "audio/", "video/", "font/")):
+        yield Signal("content_type", 1.0, f"the server sent {kind[:60]}")
+
+
+def _of_text(look: Look, text: str, history: History, document_language: str) -> Iterable[Signal]:
+    """What the text and the page around it say."""
+    here = headings(text)
+    usual = statistics.median(history.lengths) if history.lengths else 0
+    share = len(text) / usual if usual else 1.0
+    lost = len(history.headings - here) / len(history.headings) if history.headings else 0.0
+    language = tongue(text) if len(text) >= _WORDS_TO_TELL else ""
+    if len(text) in history.lengths and here == history.headings and language in ("", history.language):
+        return  # as it always was
+    page = signs.Page(look.head, text)
+    stands = bool(history.lengths) and share >= 0.6 and lost < _LOST and page.legal >= 5
+    if len(text.strip()) < MIN_TEXT:
+        yield Signal("thin", 0.6, f"{len(text.strip())} characters are no policy")
+    yield from _of_way(look)
+    for name, weight, detail in page.marks():
+        yield Signal(name, round(weight / 2, 3) if stands else weight, detail)
+    yield from _of_history(text, share, lost, here, history, page)
+    yield from _of_letters(text)
+    expected = {document_language.lower()[:2], history.language} - {""}
+    if language and expected and language not in expected:
+        yield Signal("language", 0.6, f"the text is in {language}, expected {' or '.join(sorted(expected))}")
+    if history.known_texts and reader_hash(text) in history.known_texts:
+        yield Signal("other_page", 0.6, "the text is that of another page of the platform")
+
+
+def _of_way(look: Look) -> Iterable[Signal]:
+    """Where the redirects led."""
+    if not look.final_url or look.final_url == look.url:
+        return
+    if word := signs.gate_in_path(look.url, look.final_url):
+        yield Signal("gate", 0.5, f"the page led to {word}")
+    elif signs.to_front_page(look.url, look.final_url):
+        yield Signal("front_page", 0.3, "the page led to the front page")
+    if signs.site(look.url) != signs.site(look.final_url):
+        yield Signal("other_site", 0.3, f"the page led to {signs.site(look.final_url)[:100]}")
+
+
+def _of_history(
+    text: str, share: float, lost: float, here: frozenset[str], history: History, page: signs.Page
+) -> Iterable[Signal]:
+    """What is missing against the document's own past."""
+    short = next((weight for limit, weight in _SHORT if share < limit), 0.0)
+    if short:
+        yield Signal("short", short, f"{share:.0%} of the usual length")
+    new = len(here - history.headings)
+    many = len(history.headings) >= _FEW_HEADINGS
+    if many and lost >= _LOST:
+        weight = 0.1 if new and page.legal >= 5 else 0.2
+        yield Signal("headings", weight, f"{lost:.0%} of the usual headings are missing")
+    if history.lengths and share < 0.75:
+        torn = signs.torn(text)
+        if torn and (not many or (not new and lost > 0)):
+            yield Signal("cut", 0.4, "the text ends in the middle")
+        elif share < 0.3 and many and lost >= _LOST and not new:
+            yield Signal("cut", 0.3, "only some of the usual headings are left, and none is new")
+
+
+def _of_letters(text: str) -> Iterable[Signal]:
+    """Letters that came wrong."""
+    broken = text.count("\ufffd")
+    if broken > max(1, _GARBLED * len(text)):
+        yield Signal("replacement", 0.5, f"{broken} letters could not be read")
+    pairs = signs.mojibake(text)
+    if pairs > max(2, _GARBLED * len(text)):
+        yield Signal("mojibake", 0.5, f"{pairs} letters were read in the wrong encoding")

@@ -1,0 +1,210 @@
+"""The signs of what stands in front of policies: walls, challenges, errors, torn ends, wrong letters.
+
+Facts about a page, with the weight each has by itself; what they mean together is `quality`'s business. Sizes are
+bounded: of a long text only its top and its end are searched, since a wall has no long text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from urllib.parse import urlsplit
+
+from policywatch.reading.quality_words import BUTTONS, LEGAL, WALLS
+from policywatch.reading.typography import unify
+
+__all__ = ["Page", "gate_in_path", "headings", "mojibake", "site", "to_front_page", "torn"]
+
+Mark = tuple[str, float, str]
+_HEAD = 20_000  # characters of the body that are searched
+_TOP, _END = 3_000, 1_200  # characters of the text that are searched
+_SMALL = 2_000  # a text below it can be a wall as a whole
+_LINE = 120  # a longer line is prose, no title, message or button
+_RICH = 8  # different legal words that only a policy has
+
+_UNDERLINE = re.compile(r"(?:=+|-{2,})\s*$")
+_COUNTED = re.compile(r"[\d\W_]+")
+_WORD = re.compile(r"[^\W\d_]+")
+_TARGET = re.compile(r"\]\([^()\s]{0,2000}\)")
+_TITLE = re.compile(r"<title[^>]{0,200}>([^<]{0,300})", re.IGNORECASE)
+_PASSWORD = re.compile(r"""<input[^>]{0,500}type\s?=\s?["']?password""", re.IGNORECASE)
+_SCRIPTS = re.compile(r"<(script|style|noscript)\b.*?(?:</\1\s{0,9}>|\Z)", re.IGNORECASE | re.DOTALL)
+_TAG = re.compile(r"<[^>]{0,5000}>")
+# Tokens that stand only on the challenge itself; scripts of the same makers stand on good pages, too.
+_CHALLENGE = (
+    *("_cf_chl_opt", "cf-chl-", "cf_chl_", "challenge-form", "challenge-running", "captcha-delivery.com"),
+    *("px-captcha", "sec-if-cpt-container", "gokuprops", "awswafcookiedomainlist", "_incapsula_resource?"),
+    *("ddos-guard", "distil_r_captcha", "recaptcha-checkbox", "captcha-container", "anubis_challenge"),
+)
+_GATES = (
+    "login",
+    "log-in",
+    "signin",
+    "sign-in",
+    "consent",
+    "checkpoint",
+    "challenge",
+    "captcha",
+    "sorry",
+    "accounts",
+)
+_SECOND_LEVELS = frozenset(("co", "com", "org", "net", "gov", "ac", "edu", "or", "ne", "go", "gob"))
+_ENDS = ".!?:;…。！？)]}\"'”’»*|>_"
+_HALF = re.compile(
+    r"(?:\b(?:and|or|the|a|an|of|to|in|for|with|that|you|your|we|our|is|are|und|oder|der|die|das|et|y|de)|[,(\-–])$"
+)
+_MOJIBAKE = re.compile(
+    "[ÂÃ][\u0080-\u00bf]|â(?:[\u0080-\u009f]|€[\u0080-\u024f\u2010-\u2122]?)|Ã[\u0152-\u0192\u2010-\u2122]"
+)
+
+
+def headings(text: str) -> frozenset[str]:
+    """Headings (`#` or underlined), without case, numbering, marks and years."""
+    found: set[str] = set()
+    above = ""
+    for line in text.split("\n"):
+        if line.startswith("#"):
+            found.add(_plain(line[:500]))
+        elif line[:1] in ("=", "-") and above.strip() and _UNDERLINE.match(line[:500]):
+            found.add(_plain(above[:500]))
+        above = line
+    return frozenset(found - {""})
+
+
+def _plain(line: str) -> str:
+    return _COUNTED.sub(" ", unify(_TARGET.sub("]", line))).strip().lower()
+
+
+def site(url: str) -> str:
+    """The registrable part of the host, by rule of thumb (`bbc.co.uk`, `facebook.com`)."""
+    try:
+        labels = (urlsplit(url).hostname or "").strip(".").split(".")
+    except ValueError:
+        return ""
+    count = 3 if len(labels) > 2 and len(labels[-1]) == 2 and labels[-2] in _SECOND_LEVELS else 2
+    return ".".join(labels[-count:])
+
+
+def _path(url: str) -> str:
+    try:
+        return urlsplit(url).path.lower()
+    except ValueError:
+        return ""
+
+
+def gate_in_path(asked: str, answered: str) -> str:
+    """The word for a gate among the parts of the answering path that the asked one did not have, or ""."""
+    had = set(re.split(r"[/._]", _path(asked)))
+    for part in re.split(r"[/._]", _path(answered)):
+        if part not in had and any(part == gate or part.startswith(gate + "-") for gate in _GATES):
+            return part[:60]
+    return ""
+
+
+def to_front_page(asked: str, answered: str) -> bool:
+    """Whether a deep address was answered by the front page."""
+    return len(_path(asked).strip("/")) > 3 and len(_path(answered).strip("/")) <= 2
+
+
+def torn(text: str) -> bool:
+    """Whether the last line stops in the middle of a sentence."""
+    line = text.rstrip()[-400:].rsplit("\n", 1)[-1].strip()
+    if not line or line[-1] in _ENDS:
+        return False
+    if _HALF.search(line.lower()):
+        return True
+    return len(line) > 60 and not line.startswith(("#", "*", "|", "["))
+
+
+def mojibake(text: str) -> int:
+    """How many letters look like UTF-8 that was read as Latin-1."""
+    if text.isascii():
+        return 0
+    return sum(1 for _ in _MOJIBAKE.finditer(text))
+
+
+class Page:
+    """One page, read once: its source's top, and the top and end of its text."""
+
+    def __init__(self, head: str, text: str) -> None:
+        self.head, self.text = head[:_HEAD], text
+        self.small = len(text) < _SMALL
+
+    @cached_property
+    def sample(self) -> str:
+        """The searched part of the text."""
+        if len(self.text) <= _TOP + _END:
+            return self.text
+        return self.text[:_TOP] + "\n" + self.text[-_END:]
+
+    @cached_property
+    def legal(self) -> int:
+        """How many different words of law and rule the text has."""
+        words = set(_WORD.findall(self.text[:12_000].lower()))
+        return len(words & LEGAL)
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """The short lines of the sample as a reader reads them, without case."""
+        raw = (line.strip(" \t#*_>-=|[]") for line in _TARGET.sub("]", self.sample).split("\n"))
+        return [unify(line).lower() for line in raw if line and len(line) <= _LINE]
+
+    @cached_property
+    def title(self) -> str:
+        """The page's title, without case."""
+        found = _TITLE.search(self.head)
+        return unify(found.group(1)).lower() if found else ""
+
+    def marks(self) -> Iterator[Mark]:
+        """Every sign of the page itself."""
+        yield from self._walls()
+        yield from self._source()
+        if self.legal < 3 and self.text.strip():
+            yield "no_legal_words", 0.25, "hardly a word of law or rule"
+
+    def _walls(self) -> Iterator[Mark]:
+        """Messages of walls: a line of its own weighs more than a phrase in prose."""
+        prose = unify(self.sample).lower()
+        top = self.lines[:6]
+        rich = self.legal >= _RICH
+        for name, phrases in WALLS.items():
+            said = [phrase for phrase in phrases if phrase in prose]
+            if name in ("consent", "cookies"):
+                said += [f"[{button}]" for button in BUTTONS if button in self.lines]
+            titled = next((phrase for phrase in phrases if phrase in self.title), "")
+            if not said and not titled:
+                continue
+            weight = self._weight(said, top, rich=rich)
+            if titled:
+                weight = max(weight, 0.2 if rich else 0.4)
+            if weight:
+                shown = (said or [titled])[0]
+                yield name, weight, f'it says "{shown}"'
+
+    def _weight(self, said: Iterable[str], top: list[str], *, rich: bool) -> float:
+        said = list(said)
+        if not said:
+            return 0.0
+        alone = [phrase for phrase in said if any(phrase.strip("[]") in line for line in self.lines)]
+        first = [phrase for phrase in alone if any(phrase.strip("[]") in line for line in top)]
+        if rich:
+            return 0.0 if not self.small else 0.2 if len(alone) > 1 else 0.0
+        if self.small:
+            return 0.5 if len(said) > 1 or first else 0.3
+        return 0.4 if first else 0.1
+
+    def _source(self) -> Iterator[Mark]:
+        """Signs in the page's source."""
+        if not self.head:
+            return
+        lowered = self.head.lower()
+        rich = self.legal >= _RICH
+        if token := next((token for token in _CHALLENGE if token in lowered), ""):
+            yield "challenge", 0.2 if rich else 0.5, f"the source holds {token}"
+        if _PASSWORD.search(self.head):
+            yield "password", 0.1 if rich else 0.3, "the page asks for a password"
+        if self.small and not rich:
+            bare = _TAG.sub(" ", _SCRIPTS.sub(" ", self.head)).split()
+            if len(bare) < 40 and "<script" in lowered and len(self.head) > 400:
+                yield "script_only", 0.4, "next to nothing but scripts"
