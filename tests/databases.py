@@ -37,6 +37,7 @@ __all__ = ["Cluster", "Scratch", "database", "embedded_folder", "module_database
 
 QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 CLOCK = Path(__file__).with_name("sql") / "clock.sql"
+SEED = "POLICYWATCH_TEST_SEED"
 _PREFIX = "policywatch-test-"
 _STALE = 6 * 3600  # seconds after which another run's databases on a shared server count as left behind
 
@@ -48,7 +49,9 @@ class Cluster:
     superuser: str
     run: str
     embedded: Server | None = None
-    _seed: bytes = field(default_factory=lambda: os.urandom(16))
+    # A test that searches what another run left knows the seed, and so the passwords, and has it keep everything.
+    _seed: bytes = field(default_factory=lambda: os.environ.get(SEED, "").encode() or os.urandom(16))
+    keep: bool = field(default_factory=lambda: bool(os.environ.get(SEED)))
     _numbers: Iterator[int] = field(default_factory=count)
 
     def connect(self) -> psycopg.Connection[dict[str, Any]]:
@@ -93,10 +96,14 @@ class Cluster:
 
     def drop(self, name: str) -> None:
         """Drop a database with whoever is still connected."""
+        if self.keep:
+            return
         self.administrate("DROP DATABASE IF EXISTS {name} WITH (FORCE)", name=name)
 
     def sweep(self, pattern: str, *, older_than: float = 0.0) -> None:
         """Drop databases and roles of this run (or of runs begun before `older_than` seconds)."""
+        if self.keep:
+            return
         like = f"pwt\\_{pattern}\\_%"
         with self.connect() as connection:
             databases = connection.execute(
