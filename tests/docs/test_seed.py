@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-from pathlib import Path
-
 import pytest
 
-from tests.conftest import PASSED
-
-ROOT = Path(__file__).resolve().parents[2]
-ROWS = list(csv.DictReader((ROOT / "docs" / "seed.tsv").open(encoding="utf-8"), delimiter="\t"))
+from tests.docs.seed import ROWS, TIMESCALE_ROWS, assert_kept, name_of
 
 
 @pytest.mark.last
-@pytest.mark.parametrize("row", ROWS, ids=[row["line"].split(":")[0][:50] for row in ROWS])
+@pytest.mark.parametrize("row", ROWS, ids=name_of)
 def test_a_promise_has_its_file_and_its_test_passed(
     row: dict[str, str], request: pytest.FixtureRequest
 ) -> None:
-    assert (ROOT / row["file"]).is_file()
-    file, _, name = row["test"].partition("::")
-    assert f"def {name.split('[')[0]}(" in (ROOT / file).read_text(encoding="utf-8")
-
-    ran = {item.nodeid for item in request.session.items}
-    if row["test"] in ran:  # a run of a part of the suite has no more to say
-        assert row["test"] in request.config.stash[PASSED]
-    elif any(item.nodeid.startswith(file + "::") for item in request.session.items):
-        assert any(nodeid.startswith(row["test"] + "[") for nodeid in request.config.stash[PASSED]), row[
-            "test"
-        ]
+    assert_kept(row, request)
 
 
-def test_a_run_of_the_whole_suite_reaches_every_promise(request: pytest.FixtureRequest) -> None:
-    """Files named in the table lie where the suite collects."""
+def test_every_promise_lies_where_a_suite_reaches_it() -> None:
+    """Here, or in the suite of `make test-timescale`, which checks its own lines."""
     assert all(row["test"].startswith("tests/") for row in ROWS)
-    assert len(ROWS) >= 40
+    assert len(ROWS) + len(TIMESCALE_ROWS) >= 40
+    assert TIMESCALE_ROWS
