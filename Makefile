@@ -32,10 +32,10 @@ test: $(STAMP) ## the whole suite
 test-fast: $(STAMP) ## what needs no database
 	$(BIN)/python -m pytest -m "not needs_db and not story and not fault" -q
 
-test-timescale: $(STAMP) ## the schema on TimescaleDB compiled to WebAssembly (needs Node 20+ and npm)
-	@cd tests/timescale && if command -v npm >/dev/null 2>&1 && { [ ! -e node_modules/.installed ] || [ package-lock.json -nt node_modules/.installed ]; }; then \
+test-timescale: $(STAMP) ## the schema on TimescaleDB compiled to WebAssembly (Node and npm come with the environment)
+	@cd tests/timescale && export PATH="$(CURDIR)/$(BIN):$$PATH" && if [ ! -e node_modules/.installed ] || [ package-lock.json -nt node_modules/.installed ]; then \
 		npm ci --legacy-peer-deps --no-audit --no-fund --loglevel=error && touch node_modules/.installed; fi
-	$(BIN)/python -m pytest tests/timescale
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest tests/timescale
 
 check: $(STAMP) ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
