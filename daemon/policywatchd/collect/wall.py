@@ -12,7 +12,7 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,7 +21,7 @@ import httpx
 
 from policywatch.errors import PolicyWatchError
 
-__all__ = ["Resolver", "Wall", "WallRefusal", "is_public", "system_resolver"]
+__all__ = ["Gate", "Resolver", "Wall", "WallRefusal", "is_public", "system_resolver"]
 
 #: Host and port of an address -> where to connect; OSError for a name that is not known.
 Resolver = Callable[[str, int], Awaitable[list[tuple[str, int]]]]
@@ -76,8 +76,8 @@ async def system_resolver(host: str, port: int) -> list[tuple[str, int]]:
     return list(dict.fromkeys((str(entry[4][0]), int(entry[4][1])) for entry in found))
 
 
-class _Backend(httpcore.AsyncNetworkBackend):
-    """Connects for httpcore, and only to where the wall is open."""
+class Gate(httpcore.AsyncNetworkBackend):
+    """Makes connections, and only to where the wall is open: for httpcore, and for the proxy of the browser."""
 
     def __init__(self, resolver: Resolver, allowed: frozenset[tuple[str, int]]) -> None:
         self._resolver, self._allowed = resolver, allowed
@@ -192,7 +192,24 @@ class Wall(httpx.AsyncBaseTransport):
             max_connections=connections,
             max_keepalive_connections=connections,
             keepalive_expiry=15.0,
-            network_backend=_Backend(resolver, allowed),
+            network_backend=Gate(resolver, allowed),
+        )
+
+    async def send(
+        self, url: httpx.URL, headers: Sequence[tuple[bytes, bytes]], connect_within: float
+    ) -> httpcore.Response:
+        """Ask for an address with these headers alone; `connect_within` seconds for each address of its host.
+
+        Redirects are answered, never followed. Nothing else is limited: the caller counts time and bytes, and
+        closes the answer. Raises WallRefusal and httpcore's errors.
+        """
+        return await self._pool.handle_async_request(
+            httpcore.Request(
+                b"GET",
+                httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+                headers=headers,
+                extensions={"timeout": {"connect": connect_within}},
+            )
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
