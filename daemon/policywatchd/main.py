@@ -120,6 +120,7 @@ def reconcile(context: click.Context, config: Path | None, as_json: bool) -> Non
 @click.argument("source")
 @click.option("--queue", is_flag=True, help="Put imported changes before the reviewers.")
 @click.option("--dry-run", is_flag=True, help="Read and count, store nothing.")
+@click.option("--platform", "platforms", multiple=True, help="Of this platform alone; may be repeated.")
 @click.option("--progress", "as_lines", is_flag=True, help="Progress as JSON lines on standard error.")
 @_CONFIG
 @_JSON
@@ -129,11 +130,15 @@ def import_(
     source: str,
     queue: bool,
     dry_run: bool,
+    platforms: tuple[str, ...],
     as_lines: bool,
     config: Path | None,
     as_json: bool,
 ) -> None:
-    """Import the history of an archive: SOURCE is a git clone or bundle with one document version per commit."""
+    """Import a history: SOURCE is a git clone or bundle of an archive, dated files, a CSV index, or WARC files.
+
+    Exit 6 where some of it was refused.
+    """
 
     def told(done: int, total: int, text: str) -> None:
         click.echo(json.dumps({"done": done, "total": total, "text": text}, ensure_ascii=False), err=True)
@@ -144,6 +149,7 @@ def import_(
             source,
             queue=queue,
             dry_run=dry_run,
+            platforms=platforms,
             progress=told if as_lines else None,
         )
     )
@@ -151,6 +157,8 @@ def import_(
         click.echo(json.dumps(report, ensure_ascii=False))
     else:
         click.echo("\n".join(f"{name}: {value}" for name, value in report.items()))
+    if report["refused"]:
+        context.exit(6)
 
 
 def main(arguments: list[str] | None = None) -> None:

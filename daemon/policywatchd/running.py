@@ -16,6 +16,7 @@ from policywatchd.once import Report, once
 from policywatchd.service import Loop, Network, Service
 from policywatchd.unlock import prove_keys, tell_openly
 from policywatchd.upkeep import loop as upkeep
+from policywatchd.upkeep import reload
 from policywatchd.upkeep.reconcile import Reconciled, reconcile
 
 __all__ = ["import_archive", "open_service", "reconcile_once", "run", "visit_once"]
@@ -50,7 +51,7 @@ async def _ready(settings: Settings) -> str:
 
 
 def _loops() -> list[Loop]:
-    loops = [Loop("collect", collect.run), Loop("upkeep", upkeep.run)]
+    loops = [Loop("collect", collect.run), Loop("upkeep", upkeep.run), Loop("settings", reload.run)]
     if importlib.util.find_spec("policywatchd.publish.loop") is not None:
         from policywatchd.publish import loop as publish
 
@@ -70,7 +71,7 @@ async def run(
         if before is not None:
             await before(service)
         await tell_openly(service.db, settings)
-        await reconcile(service.db, settings)
+        await reload.reconcile_at_start(service.db, settings)
         await service.run(_loops())
 
 
@@ -86,7 +87,7 @@ async def visit_once(settings: Settings, names: Sequence[str], network: Network 
 async def reconcile_once(settings: Settings) -> Reconciled:
     """Apply the settings, whether their hash stands there or not."""
     async with open_service(settings, program="reconcile") as service:
-        return await reconcile(service.db, settings, force=True)
+        return await reload.reconcile_at_start(service.db, settings, force=True)
 
 
 async def import_archive(
@@ -95,14 +96,21 @@ async def import_archive(
     *,
     queue: bool = False,
     dry_run: bool = False,
+    platforms: Sequence[str] = (),
     progress: Callable[[int, int, str], None] | None = None,
 ) -> dict[str, Any]:
-    """Read an archive's history into the database, whose catalogue is brought to the settings first."""
+    """Read a history into the database, whose catalogue is brought to the settings first."""
     from policywatchd.collect.archives.importing import import_source
 
     async with open_service(settings, program="import") as service:
         await reconcile(service.db, settings)
         report = await import_source(
-            settings, service.db, source, queue=queue, dry_run=dry_run, progress=progress
+            settings,
+            service.db,
+            source,
+            queue=queue,
+            dry_run=dry_run,
+            platforms=platforms,
+            progress=progress,
         )
     return report.to_json()

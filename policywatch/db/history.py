@@ -18,6 +18,7 @@ from policywatch.errors import Conflict
 
 __all__ = [
     "KnownDocument",
+    "KnownPage",
     "KnownPlatform",
     "NewChange",
     "NewVersion",
@@ -30,6 +31,7 @@ __all__ = [
     "documents",
     "lock_documents",
     "move_newest",
+    "pages",
     "platforms",
     "stored_versions",
     "unsearchable",
@@ -56,6 +58,18 @@ class KnownDocument:
     platform_id: int
     key: str
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPage:
+    """A page of a document with the rule in force."""
+
+    id: int
+    document_id: int
+    document_name: str
+    platform_name: str
+    url: str
+    rule: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +128,14 @@ async def platforms(db: Database | Tx) -> list[KnownPlatform]:
 async def documents(db: Database | Tx) -> list[KnownDocument]:
     """All documents, archived ones too."""
     return [KnownDocument(**row) for row in await db.all(_sql.documents)]
+
+
+async def pages(db: Database | Tx) -> dict[int, list[KnownPage]]:
+    """The active pages of documents, by document, in reading order."""
+    found: dict[int, list[KnownPage]] = {}
+    for row in await db.all(_sql.pages):
+        found.setdefault(row["document_id"], []).append(KnownPage(**row))
+    return found
 
 
 async def add_document(tx: Tx, platform_id: int, key: str, name: str, archive: Mapping[str, str]) -> int:

@@ -28,7 +28,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "migrate": ("db", "migrate", "the schema: up down status verify"),
     "daemon": ("daemon", "daemon", "run | once (same as policywatchd)"),
     "check": ("daemon", "check", "look at the platforms now"),
-    "import": ("daemon", "import_source", "history from a git repository or bundle of an archive"),
+    "import": ("importing", "import_source", "history from a git archive, dated files, CSV or WARC"),
     "documents": ("documents", "documents", "list show history search pause resume"),
     "compare": ("compare", "compare", "two texts, as PolicyWatch reads them"),
     "changes": ("changes", "changes", "list show verdict undo severity snooze take release"),

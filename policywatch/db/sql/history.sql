@@ -8,6 +8,15 @@ SELECT id, key, name, aliases FROM app.platforms ORDER BY position, id;
 -- What a version may belong to.
 SELECT id, platform_id, key, name FROM app.policy_documents ORDER BY id;
 
+-- name: pages
+-- Whose rules give the text of recorded pages.
+SELECT g.id, g.document_id, d.name AS document_name, p.name AS platform_name, g.url, r.definition AS rule
+FROM app.document_pages g
+JOIN app.policy_documents d ON d.id = g.document_id
+JOIN app.platforms p ON p.id = d.platform_id
+JOIN app.extraction_rules r ON r.id = g.rule_id
+WHERE g.state = 'active' ORDER BY g.document_id, g.position, g.id;
+
 -- name: add_document
 -- Known from an archive alone: listed and read, never visited until a person resumes it. No row: it is there by now.
 INSERT INTO app.policy_documents (platform_id, key, name, state, paused_reason, archive)

@@ -1,10 +1,9 @@
-"""`policywatch daemon`, `check`, `import`: the daemon's work from the command line."""
+"""`policywatch daemon`, `check`: the daemon's work from the command line."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from pathlib import Path
 from typing import Any
 
 import click
@@ -14,7 +13,7 @@ from policywatch_tui.commands.base import Shell, json_option, with_shell
 from policywatch_tui.commands.child import daemon_argv, run_verb
 from policywatch_tui.desk.clean import clean
 
-__all__ = ["check", "daemon", "import_source"]
+__all__ = ["check", "daemon"]
 
 
 @click.group()
@@ -104,24 +103,3 @@ async def check(shell: Shell, document: str | None, everything: bool, seconds: f
     code, result = await asyncio.to_thread(run_verb, shell, "once", document or "", "--json", label="visits")
     _report(shell, result)
     return code
-
-
-@click.command("import")
-@click.argument("source", type=click.Path(path_type=Path))
-@click.option("--queue", is_flag=True, help="Put imported changes before the reviewers.")
-@click.option("--dry-run", is_flag=True, help="Read and count, store nothing.")
-@json_option
-@click.pass_obj
-def import_source(shell: Shell, source: Path, queue: bool, dry_run: bool) -> None:
-    """Read the history of an archive: a git clone or bundle with one document version per commit.
-
-    Imported changes are marked historical, stay out of the queue unless --queue, and never cause mail.
-    Safe to interrupt and to run again: what is there already is passed over.
-    """
-    flags = [*(["--queue"] if queue else []), *(["--dry-run"] if dry_run else [])]
-    code, result = run_verb(shell, "import", str(source), "--json", "--progress", *flags, label="versions")
-    if shell.as_json:
-        shell.emit(result)
-    else:
-        _report(shell, result)
-    click.get_current_context().exit(code)

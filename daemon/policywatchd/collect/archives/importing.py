@@ -1,4 +1,4 @@
-"""An archive's history becomes ours: planned, judged by two children, written in batches.
+"""A history that others recorded becomes ours: planned, judged by two children, written in batches.
 
 Idempotent and resumable at any point: each batch is one transaction, and what is stored is passed over by the
 next run. Changes are historical and stay out of the queue unless `queue` asks for them; nothing mails or alerts.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 
 from policywatch.db import contents, history, judging, workers
 from policywatch.db.pool import Database
@@ -17,11 +17,13 @@ from policywatch.domain.changes import NoiseKind
 from policywatch.errors import PolicyWatchError, UsageError
 from policywatch.settings import Settings, account_name
 from policywatchd.collect.archives.children import judged_batches
+from policywatchd.collect.archives.gathering import Sources, open_source
 from policywatchd.collect.archives.judging import Judged
 from policywatchd.collect.archives.naming import Names
 from policywatchd.collect.archives.plan import ImportReport, Plan, Planned, batches, make_plan
-from policywatchd.collect.archives.repository import Archive, open_archive
+from policywatchd.collect.archives.repository import Archive
 from policywatchd.collect.archives.writing import Writer
+from policywatchd.reader import Reader
 
 __all__ = ["ImportReport", "Progress", "import_source"]
 
@@ -37,20 +39,29 @@ async def import_source(
     *,
     queue: bool = False,
     dry_run: bool = False,
+    platforms: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> ImportReport:
-    """Import a version repository (a clone's folder or a bundle) as the daemon's login `db`.
+    """Import a version repository (a clone's folder or a bundle), dated files, a CSV index or WARC files.
 
-    The catalogue in the database says which platforms and documents there are. `progress` is called with versions
-    done, versions in all, and what was done last. A dry run judges all and stores nothing. Raises UsageError where
-    `source` is no such repository, Conflict where another import of the same archive is running; what was stored
-    before an error stays, and the next run goes on from there.
+    `db` is the daemon's login; the catalogue in the database says which platforms and documents there are, and
+    `platforms` (keys) which of them are meant. `progress` is called with versions done, versions in all, and what
+    was done last. A dry run judges all and stores nothing. Raises UsageError where `source` is nothing of the kind,
+    Conflict where another import of the same archive is running; what was stored before an error stays, and the
+    next run goes on from there.
     """
     began = time.monotonic()
-    with open_archive(source) as archive:
+    known_platforms = await history.platforms(db)
+    only = _chosen(platforms, known_platforms)
+    largest = settings.fetch.max_decoded
+    names = Names(known_platforms, await history.documents(db))
+    async with AsyncExitStack() as ends:
+        reader = Reader()
+        ends.push_async_callback(reader.close)
+        sources = Sources(names, await history.pages(db), reader, largest)
+        archive = await ends.enter_async_context(open_source(source, sources))
         report = ImportReport(source, archive.name, dry_run)
-        names = Names(await history.platforms(db), await history.documents(db))
-        plan = make_plan(archive, names, settings.fetch.max_decoded, report)
+        plan = make_plan(archive, names, largest, report, only)
         if not plan.versions:
             raise _nothing(source, report)
         known = [target.id for target in plan.targets if target.id is not None]
@@ -92,8 +103,10 @@ class _Run:
     async def go(self) -> None:
         """Judge and write what is missing."""
         missing = self._plan.missing()
-        total = len(self._plan.versions)
+        total = len(self._plan.versions) - self._report.suspect
         done = self._report.skipped = total - len(missing)
+        for one in self._plan.versions:
+            self._report.count(one.target, "stored", by=one.stored is not None)
         self._progress(done, total, "")
         answered = judged_batches(self._archive.folder, batches(missing))
         try:
@@ -138,14 +151,17 @@ class _Run:
     def _count(self, batch: Sequence[Planned], judged: Sequence[Judged]) -> None:
         report = self._report
         report.snapshots_added += len(batch)
-        for answer in judged:
+        for one, answer in zip(batch, judged, strict=True):
+            report.count(one.target, "added")
             if answer.change is None:
                 continue
             if answer.change["noise_kind"] == NoiseKind.NONE.value:
                 report.changes_added += 1
                 report.queued += self._queue
+                report.count(one.target, "changes")
             else:
                 report.noise[answer.change["noise_kind"]] += 1
+                report.count(one.target, "noise")
 
     def _count_documents(self, batch: Sequence[Planned]) -> None:
         """What a real run would create."""
@@ -154,7 +170,31 @@ class _Run:
             self._report.documents_created += 1
 
 
+def _chosen(keys: Sequence[str], known: Sequence[history.KnownPlatform]) -> set[str] | None:
+    """The platforms that are meant, None for all. UsageError for a name that none has."""
+    if not keys:
+        return None
+    strange = sorted(set(keys) - {platform.key for platform in known})
+    if strange:
+        raise UsageError(
+            f"There is no platform {', '.join(strange)}.",
+            remedy=f"Platforms here: {', '.join(platform.key for platform in known)}.",
+        )
+    return set(keys)
+
+
 def _nothing(source: str, report: ImportReport) -> UsageError:
+    if report.left_out and not report.unknown_services:
+        return UsageError(
+            f"{source} holds no version of the platforms asked for.",
+            remedy="Leave --platform out to see what it holds.",
+        )
+    if report.refused:
+        first = report.refused_versions[0]
+        return UsageError(
+            f"Nothing of {source} can be taken ({report.refused} refused; {first['path']}: {first['reason']}).",
+            remedy="Files are <Platform>/<Document>/<YYYY-MM-DD>.md, or named by a CSV index.",
+        )
     if report.unknown_services:
         known = ", ".join(sorted(report.unknown_services)[:5])
         return UsageError(

@@ -7,8 +7,9 @@ Pure but for reading the repository. A chain is one path: the first version unde
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from policywatch.db.history import StoredVersion
@@ -27,7 +28,9 @@ class ImportReport:
     """What an import read and did. All counts are versions where nothing else is said; `seconds` is wall time.
 
     `first`, `changes` and `technical` are what the archive says of all versions read. `changes_added` (in which a
-    reader sees other words) and `noise` (by kind) are what this run found in the versions that it added.
+    reader sees other words) and `noise` (by kind) are what this run found in the versions that it added. `left_out`
+    are of platforms that were not asked for, `unchanged` copies of the text before them. `suspect` look like a wall
+    or an error page: kept, never compared. `by_document` counts versions, stored, added, changes, noise, suspect.
     """
 
     source: str
@@ -46,6 +49,11 @@ class ImportReport:
     queued: int = 0
     noise: Counter[str] = field(default_factory=Counter)
     unknown_services: Counter[str] = field(default_factory=Counter)
+    left_out: int = 0
+    unchanged: int = 0
+    suspect: int = 0
+    suspect_versions: list[dict[str, Any]] = field(default_factory=list)
+    by_document: dict[str, Counter[str]] = field(default_factory=dict)
     refused: int = 0
     refused_versions: list[dict[str, str]] = field(default_factory=list)
     seconds: float = 0.0
@@ -55,14 +63,30 @@ class ImportReport:
         plain = {name: getattr(self, name) for name in self.__slots__}
         plain["noise"] = dict(sorted(self.noise.items()))
         plain["unknown_services"] = dict(sorted(self.unknown_services.items()))
+        plain["by_document"] = {name: dict(counts) for name, counts in sorted(self.by_document.items())}
         plain["seconds"] = round(self.seconds, 1)
         return plain
+
+    def count(self, target: Target, what: str, by: int = 1) -> None:
+        """Count something of one document."""
+        if by:
+            self.by_document.setdefault(f"{target.platform.key}/{target.key}", Counter())[what] += by
 
     def refuse(self, version: Version, why: str) -> None:
         """Count a version that cannot be taken, and list it while the list is short."""
         self.refused += 1
         if len(self.refused_versions) < _LISTED:
-            self.refused_versions.append({"commit": version.commit, "path": version.path, "reason": why})
+            where = {"commit": version.commit} if version.commit else {}
+            self.refused_versions.append({**where, "path": version.path, "reason": why})
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """Why a version is held back: a score from 0 to 1 and named signs. `known`: an earlier run held it too."""
+
+    score: float
+    signs: tuple[str, ...]
+    known: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -76,6 +100,7 @@ class Planned:
     place: int
     before: Planned | None
     stored: StoredVersion | None = None
+    suspicion: Suspicion | None = None
 
     @property
     def compared_with(self) -> str | None:
@@ -113,12 +138,40 @@ class Plan:
         return next((one.place for one in places if one.target.id == document), None)
 
     def missing(self) -> list[Planned]:
-        """What is not stored yet."""
-        return [one for one in self.versions if one.stored is None]
+        """What is not stored yet and is believed."""
+        return [one for one in self.versions if one.stored is None and one.suspicion is None]
+
+    def chains(self) -> list[list[Planned]]:
+        """The versions of each path, in their order."""
+        found: dict[str, list[Planned]] = {}
+        for one in self.versions:
+            found.setdefault(one.version.path, []).append(one)
+        return list(found.values())
+
+    def end(self) -> datetime:
+        """The time of the newest version: how far the source has looked."""
+        return max(one.version.at for one in self.versions)
+
+    def relink(self) -> None:
+        """What is held back is followed by nothing: the next version follows the last one that is believed."""
+        for links in self.chains():
+            good: Planned | None = None
+            for one in links:
+                if one.before is not None and good is not None:
+                    one.before = good
+                if one.suspicion is None:
+                    good = one
 
 
-def make_plan(archive: Archive, names: Names, largest: int, report: ImportReport) -> Plan:
-    """Read the whole history (no texts) and count it into `report`."""
+def make_plan(
+    archive: Archive,
+    names: Names,
+    largest: int,
+    report: ImportReport,
+    only: Collection[str] | None = None,
+) -> Plan:
+    """Read the whole history (no texts) and count it into `report`; `only`: of these platforms, by key."""
+    report.unchanged = archive.unchanged
     planned: list[Planned] = []
     newest: dict[str, Planned] = {}
     targets: dict[tuple[int, str], Target] = {}
@@ -133,6 +186,10 @@ def make_plan(archive: Archive, names: Names, largest: int, report: ImportReport
         if target is None:
             report.unknown_services[version.service] += 1
             continue
+        if only is not None and target.platform.key not in only:
+            report.left_out += 1
+            continue
+        report.count(target, "versions")
         before = newest.get(version.path)
         kind = Kind.FIRST if before is None else version.kind
         name = (target.platform.id, target.key)

@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,11 +24,14 @@ from pygit2.enums import DeltaStatus, FileMode, RepositoryOpenFlag, SortMode
 from policywatch.errors import PolicyWatchError, UsageError
 from policywatch.settings import without_password
 
-__all__ = ["Archive", "Kind", "Version", "open_archive", "open_repository", "read_blob"]
+__all__ = [
+    "NAME_LIMIT", "Archive", "Kind", "Version", "fault_of", "is_repository", "no_source", "open_archive",
+    "open_repository", "read_blob",
+]  # fmt: skip
 
 _CLONE_LIMIT = 600  # seconds; 3.4 MB take less than one
 _BUNDLE = (b"# v2 git bundle\n", b"# v3 git bundle\n")
-_NAME_LIMIT = 200  # characters of a service, a document or a message
+NAME_LIMIT = 200  # characters of a service, a document or a message
 
 
 class Kind(StrEnum):
@@ -69,16 +72,24 @@ class Version:
     size: int
     fault: str = ""
     foretold: bool = True
+    origin: Mapping[str, str] | None = None
+    """Where it was found, when that is no commit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """An opened repository. `name` is what its versions will say they came from."""
+    """An opened repository. `name` is what its versions will say they came from.
+
+    `gathered` are the versions of a source that is no history of commits; their texts lie in a scratch repository,
+    whose `head` is None. `unchanged` counts what was left out because its text was that of the version before it.
+    """
 
     folder: Path
     name: str
     repository: pygit2.Repository
-    head: pygit2.Oid
+    head: pygit2.Oid | None
+    gathered: Sequence[Version] = ()
+    unchanged: int = 0
 
     def versions(self, largest: int) -> Iterator[Version]:
         """Every version in the order of the history (never of the dates); texts above `largest` bytes have a fault.
@@ -86,6 +97,9 @@ class Archive:
         The history is that of the first parents: each commit is held against the one before it, so that a merge
         brings in what its branch did.
         """
+        if self.head is None:
+            yield from self.gathered
+            return
         walker = self.repository.walk(self.head, SortMode.TOPOLOGICAL | SortMode.REVERSE)
         walker.simplify_first_parent()
         for commit in walker:
@@ -122,10 +136,8 @@ class Archive:
             return None
         message = commit.raw_message.decode("utf-8", "replace").strip().partition("\n")[0]
         known = next((kind for start, kind in _MESSAGES if message.startswith(start)), None)
-        size = (
-            self.repository.odb.read_header(made.id)[1] if hasattr(self.repository.odb, "read_header") else 0
-        )
-        fault = _fault(path, size, largest)
+        size = self._size(made.id)
+        fault = fault_of(path, size, largest)
         try:
             at = datetime.fromtimestamp(commit.author.time, UTC)
         except (ValueError, OverflowError, OSError):
@@ -137,7 +149,7 @@ class Archive:
             terms=file.removesuffix(".md"),
             kind=known or Kind.CHANGE,
             at=at,
-            message="".join(sign if sign.isprintable() else " " for sign in message[:_NAME_LIMIT]),
+            message="".join(sign if sign.isprintable() else " " for sign in message[:NAME_LIMIT]),
             blob=str(made.id),
             size=size,
             fault=fault,
@@ -145,8 +157,9 @@ class Archive:
         )
 
 
-def _fault(path: str, size: int, largest: int) -> str:
-    if not path.isprintable() or "\ufffd" in path or len(path) > _NAME_LIMIT:
+def fault_of(path: str, size: int, largest: int) -> str:
+    """Why a version cannot be taken, or nothing."""
+    if not path.isprintable() or "\ufffd" in path or len(path) > NAME_LIMIT:
         return "its path is no printable name"
     if size > largest:
         return f"its text has {size} bytes, the limit is {largest}"
@@ -169,7 +182,7 @@ def open_archive(source: str) -> Iterator[Archive]:
         return
     with path.open("rb") as file:
         if file.read(len(_BUNDLE[0])) not in _BUNDLE:
-            raise _no_repository(source)
+            raise no_source(source)
     with tempfile.TemporaryDirectory(prefix="policywatch-import-") as folder:
         clone = Path(folder) / "archive.git"
         _clone(path.resolve(), clone, source)
@@ -189,10 +202,21 @@ def read_blob(repository: pygit2.Repository, blob: pygit2.Oid | str) -> bytes:
     return found.data
 
 
-def _no_repository(source: str) -> UsageError:
+def is_repository(folder: Path) -> bool:
+    """Whether a folder is a git repository, with or without a working tree."""
+    try:
+        open_repository(folder)
+    except pygit2.GitError:
+        return False
+    return True
+
+
+def no_source(source: str) -> UsageError:
+    """Nothing that an import understands."""
     return UsageError(
-        f"{source} is neither a git repository nor a git bundle.",
-        remedy="Name the folder of a git clone of an Open Terms Archive version repository, or a bundle of one.",
+        f"{source} is neither a git repository nor a git bundle, nor dated files, a CSV index or a WARC.",
+        remedy="Name the folder of a git clone of an Open Terms Archive version repository, or a bundle of one;"
+        " or a folder <Platform>/<Document>/<YYYY-MM-DD>.md.",
     )
 
 
@@ -200,7 +224,7 @@ def _opened(folder: Path, source: str) -> Archive:
     try:
         repository = open_repository(folder)
     except pygit2.GitError as error:
-        raise _no_repository(source) from error
+        raise no_source(source) from error
     branches = list(repository.branches.local)
     try:
         if not repository.head_is_unborn:
@@ -222,8 +246,8 @@ def _name(repository: pygit2.Repository, source: str) -> str:
     remotes = {remote.name: remote.url or "" for remote in repository.remotes}
     origin = remotes.get("origin", "")
     if "://" in origin and not origin.startswith("file:"):
-        return without_password(origin)[:_NAME_LIMIT]
-    return Path(source).resolve().name[:_NAME_LIMIT]
+        return without_password(origin)[:NAME_LIMIT]
+    return Path(source).resolve().name[:NAME_LIMIT]
 
 
 def _clone(bundle: Path, clone: Path, source: str) -> None:

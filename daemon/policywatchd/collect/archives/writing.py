@@ -55,6 +55,7 @@ class Writer:
     async def _add_documents(self, tx: Tx, batch: Sequence[Planned]) -> None:
         for target in dict.fromkeys(one.target for one in batch):
             if target.id is None:
+                # a folder of files is no repository that could be followed, but says where the document is from
                 where = {"repository": self._archive.name, "path": target.path}
                 target.id = await history.add_document(tx, target.platform.id, target.key, target.name, where)
                 self.documents_created += 1
@@ -82,7 +83,8 @@ class Writer:
             text_sha256=answer.sha256,
             reader_hash=answer.reader_hash,
             link_hash=answer.link_hash,
-            origin={
+            origin=one.version.origin
+            or {
                 "repository": self._archive.name,
                 "path": one.version.path,
                 "commit": one.version.commit,
