@@ -3,67 +3,76 @@
 The declared region becomes lines of Markdown-like text, one block a line: headings with `#`, list items with
 `*` or their number, table rows between bars, links as `[words](target)`. Emphasis, images, scripts are left
 out. The same words under other classes and wrappers give the same text. There is no guessing of a "main
-content": what is not declared is not read. The parser is native code on foreign bytes, and slow on deep
-nesting: call it in a bounded child.
+content": what is not declared is not read, and a page that came as another kind of document than the rule
+declares is an error. The parsers are native code on foreign bytes, and slow on deep nesting: call this in a
+bounded child.
 """
 
 from __future__ import annotations
 
 import re
-from email.message import Message
+from collections.abc import Mapping
+from html import unescape
+from types import MappingProxyType
 from urllib.parse import urljoin
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
-from policywatch.reading import filters
+from policywatch.reading import filters, json_text, pdf
+from policywatch.reading.formats import Format, decoded, format_of
 from policywatch.reading.rules import ExtractionError, Range, Rule
 from policywatch.reading.walk import Marks, Writer, walk
 
-__all__ = ["ENGINE", "MIN_TEXT", "ExtractionError", "Range", "Rule", "extract"]
+__all__ = [
+    "CURRENT", "ENGINE", "ENGINES", "MIN_TEXT", "ExtractionError", "Range", "Rule", "engine_of", "extract",
+]  # fmt: skip
 
 ENGINE = (
     "extract-1"  # stored with each text: another engine's text is never compared as the platform's change
 )
+#: What reads each format. Raise a name when its output changes, so that only its pages are read again.
+ENGINES: Mapping[Format, str] = MappingProxyType(
+    {
+        Format.HTML: ENGINE,
+        Format.MARKDOWN: ENGINE,
+        Format.TEXT: ENGINE,
+        Format.JSON: "json-1",
+        Format.PDF: "pdf-1",
+    }
+)
+#: Today's engines. Texts of two of them may be compared: then the platform itself changed the format.
+CURRENT = frozenset(ENGINES.values())
 MIN_TEXT = 100  # characters; a caller takes a shorter text for a failed capture
 
-_MARKUP = frozenset({"text/html", "application/xhtml+xml"})
-_TEXT = frozenset({"text/plain", "text/markdown", "text/x-markdown"})
-_META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{1,40})", re.IGNORECASE)
-_MAGIC = (b"%PDF-", b"PK\x03\x04", b"\x89PNG", b"GIF8", b"\xff\xd8\xff", b"\x1f\x8b", b"RIFF", b"wOF")
 _CONTROLS = dict.fromkeys([*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), *range(0x7F, 0xA0)])
 _MANY_LINES = re.compile(r"\n{3,}")
+_MARKDOWN_TARGET = re.compile(r"(?<=\]\()[^()\s<>]{1,4000}(?=[)\s])")
+_HTML_IN_TEXT = re.compile(r"</?[a-zA-Z][^<>]{0,2000}>")
+_NAMES = {Format.PDF: "a PDF", Format.TEXT: "plain text", Format.MARKDOWN: "Markdown"}
+_ALL = ("body", "html", ":root")  # selectors that mean a whole document, whatever its format
+
+
+def engine_of(body: bytes, content_type: str, rule: Rule) -> str:
+    """The engine that reads a body. Raises ExtractionError for what cannot be read."""
+    return ENGINES[format_of(body, content_type, paths=_has_paths(rule))]
 
 
 def extract(body: bytes, content_type: str, rule: Rule, base_url: str) -> str:
     """The text that `rule` declares of a page, relative links resolved against `base_url`.
 
-    Plain text and Markdown pass, with line ends unified. Raises ExtractionError where a selector is wrong or
-    matches nothing, a range has no end, the result is empty, or the body is no text; UsageError for a filter
-    that does not exist.
+    Of HTML the selected elements, of a JSON answer the values that its paths name (HTML inside of them is read
+    as HTML); PDF, plain text and Markdown are read whole, so their rule selects `body` or nothing. Raises
+    ExtractionError where a selector is wrong or matches nothing, a range has no end, the result is empty, or
+    the body cannot be read completely; UsageError for a filter that does not exist.
     """
     chosen = filters.chosen(rule.filters)
-    kind, charset = _content_type(content_type)
-    if body.startswith(_MAGIC):
-        raise ExtractionError(
-            f"The page is a binary file ({kind or 'of unknown type'}), not a text.",
-            remedy="Name the address of the policy as a web page.",
-            code="binary",
-        )
-    source = _decoded(body, charset)
-    if kind not in _MARKUP and kind not in _TEXT:
-        if kind and not kind.startswith("text/") and kind not in ("application/octet-stream",):
-            raise ExtractionError(
-                f"The page is of type {kind[:80]}; HTML, Markdown and plain text can be read.",
-                remedy="Name the address of the policy as a web page.",
-                code="content_type",
-            )
-        kind = "text/html" if _looks_like_html(source) else "text/plain"
-    if kind in _MARKUP:
-        text = _from_html(source, rule, base_url, chosen)
-    elif "\x00" in source:
-        raise ExtractionError("The page is a binary file, not a text.", code="binary")
+    kind = format_of(body, content_type, paths=_has_paths(rule))
+    if kind is Format.HTML:
+        text = _from_html(decoded(body, content_type), rule, base_url, chosen)
+    elif kind is Format.JSON:
+        text = _from_json(decoded(body, content_type), rule, base_url, chosen)
     else:
-        text = source.replace("\r\n", "\n").replace("\r", "\n")
+        text = _whole(kind, body, content_type, rule, chosen)
     text = text.translate(_CONTROLS)
     for one in chosen:
         if one.text is not None:
@@ -78,38 +87,77 @@ def extract(body: bytes, content_type: str, rule: Rule, base_url: str) -> str:
     return text + "\n"
 
 
-def _content_type(value: str) -> tuple[str, str]:
-    message = Message()
-    message["content-type"] = value.replace("\r", " ").replace("\n", " ") or "application/octet-stream"
-    kind = message.get_content_type() if "/" in value else ""
-    charset = message.get_param("charset", "")
-    return kind, charset if isinstance(charset, str) else ""
+def _has_paths(rule: Rule) -> bool:
+    return any(json_text.is_path(part) for part in rule.select)
 
 
-def _decoded(body: bytes, charset: str) -> str:
-    """By byte order mark, header, the page's own word, UTF-8, else Windows-1252, in this order."""
-    if body.startswith(b"\xef\xbb\xbf"):
-        return body[3:].decode("utf-8", "replace")
-    if body.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return body.decode("utf-16", "replace")
-    declared = _META_CHARSET.search(body[:4096])
-    for name in (charset, declared.group(1).decode("ascii") if declared else ""):
-        try:
-            if name and isinstance(decoded := body.decode(name, "replace"), str):
-                return decoded
-        except (LookupError, ValueError, AssertionError):
-            continue  # a name that is no text encoding: the next one may be
-    try:
-        return body.decode("utf-8")
-    except UnicodeDecodeError:
-        return body.decode("windows-1252", "replace")
+def _whole(
+    kind: Format, body: bytes, content_type: str, rule: Rule, chosen: tuple[filters.Filter, ...]
+) -> str:
+    """A document without parts that a rule could name."""
+    named = [part for part in rule.select if part not in _ALL]
+    if named:
+        raise ExtractionError(
+            f"The page came as {_NAMES[kind]}; {_shown(tuple(named))} names a part of another kind of page.",
+            remedy="If the platform publishes it so by now, write `select: body` for this page.",
+            code="no_match",
+        )
+    if kind is Format.PDF:
+        return pdf.text_of(body)
+    text = decoded(body, content_type)
+    if "\x00" in text:
+        raise ExtractionError("The page is a binary file, not a text.", code="binary")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    targets = [one.target for one in chosen if one.target is not None]
+    if kind is Format.MARKDOWN and targets:
+        text = _MARKDOWN_TARGET.sub(lambda found: _changed(found[0], targets), text)
+    return text
 
 
-def _looks_like_html(source: str) -> bool:
-    head = source[:2048].lstrip().lower()
-    return (
-        head.startswith(("<!doctype html", "<html", "<head", "<body")) or "<html" in head or "<body" in head
-    )
+def _changed(target: str, changes: list[filters.Change]) -> str:
+    for change in changes:
+        target = change(target)
+    return target
+
+
+def _from_json(source: str, rule: Rule, base_url: str, chosen: tuple[filters.Filter, ...]) -> str:
+    """Paths name values of the answer; CSS parts of `remove` are cut out of the HTML inside of them."""
+    named = [part for part in rule.select if not json_text.is_path(part)]
+    if named or not rule.select:
+        raise ExtractionError(
+            f"The page came as a JSON answer; {_shown(tuple(named)) or 'the rule'} names no path into it.",
+            remedy="Name what is policy in it, for example `select: $.data.sections[*].body`.",
+            code="no_match",
+        )
+    select = [json_text.parsed_path(part) for part in rule.select if isinstance(part, str)]
+    remove = [
+        json_text.parsed_path(part) for part in rule.remove if isinstance(part, str) and part.startswith("$")
+    ]
+    inner = tuple(part for part in rule.remove if not json_text.is_path(part))
+    writer = Writer(base_url, chosen)
+    for value in json_text.values(source, select, remove):
+        if _HTML_IN_TEXT.search(value):
+            _write_part(value, inner, writer)
+            continue
+        writer.selected += 1
+        for line in unescape(value).splitlines():
+            writer.words(line)
+            writer.flush()
+        writer.selected -= 1
+    return writer.text()
+
+
+def _write_part(source: str, remove: tuple[str | Range, ...], writer: Writer) -> None:
+    """A piece of HTML that stands for itself: what is left open in it does not reach the next one."""
+    tree = LexborHTMLParser(source)
+    marks = Marks()
+    if tree.body is None or tree.root is None:
+        return
+    marks.whole(tree.body.mem_id, removal=False)
+    for part in remove:
+        _mark(tree, part, marks, removal=True)
+    walk(tree.root, marks, writer)
+    writer.flush()
 
 
 def _from_html(source: str, rule: Rule, base_url: str, chosen: tuple[filters.Filter, ...]) -> str:

@@ -15,7 +15,7 @@ class ExtractionError(PolicyWatchError):
     """A page from which the declared text cannot be read.
 
     `code` says why: `selector` (it cannot be parsed), `no_match`, `range` (an end is missing or stands before
-    its start), `empty`, `binary`, `content_type`.
+    its start), `empty`, `binary`, `content_type`, `encrypted`, `broken` (cut or damaged), `too_large`.
     """
 
 
@@ -66,7 +66,8 @@ def _camel(name: str) -> str:
 class Rule:
     """Which parts of a page are read (`select`), which of them are not (`remove`), and the filters by name.
 
-    Parts are CSS selectors, of which every match counts, or ranges. Without `select` the whole body is read.
+    Parts are CSS selectors, of which every match counts, or ranges; of a JSON answer paths (`json_text`). Without
+    `select` the whole body is read.
     """
 
     select: tuple[str | Range, ...] = ()

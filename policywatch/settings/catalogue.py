@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -29,15 +29,20 @@ __all__ = [
 #: Stands in a page's stored headers where the value of its credential goes; the fetcher puts it there.
 CREDENTIAL_MARK = "{credential}"
 
-FILTERS = (
+Filter = Literal[
     "strip_tracking_parameters",
     "unwrap_redirectors",
     "decode_protected_addresses",
     "drop_relative_times",
-)
-Filter = Literal[
-    "strip_tracking_parameters", "unwrap_redirectors", "decode_protected_addresses", "drop_relative_times"
+    "drop_links",
+    "drop_counters",
+    "drop_buttons",
+    "drop_related_content",
+    "drop_language_menus",
+    "normalise_quotes",
+    "normalise_spaces",
 ]
+FILTERS: tuple[str, ...] = get_args(Filter)
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Words = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Selector = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f\x7f]+$")]

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from policywatch.reading.filters import FILTERS
 from policywatch.settings import Settings, effective, json_schema
 
 _HEAD = """# Settings
@@ -60,7 +61,16 @@ def settings_page() -> str:
         lines.append(f"## Part: {name}\n")
         lines.append(_sentence(part.get("description", "")) + "\n")
         lines += [*_table(part, {}), ""]
+    lines += [*_filters(), ""]
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _filters() -> Iterator[str]:
+    yield "## Filters\n\nThe clean-ups that a page may name in `filters`.\n"
+    yield "| filter | what it does |"
+    yield "|---|---|"
+    for name, one in FILTERS.items():
+        yield f"| `{name}` | {one.purpose} |"
 
 
 def _fixed(section: str) -> dict[str, str]:

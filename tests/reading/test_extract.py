@@ -81,9 +81,12 @@ def test_a_filter_that_does_not_exist_is_a_usage_error() -> None:
 @pytest.mark.parametrize(
     ("body", "content_type", "code"),
     [
-        (b"%PDF-1.7 ...", "text/html", "binary"),
+        (b"%PDF-1.7 ...", "text/html", "broken"),
+        (b"Not found", "application/pdf", "broken"),
+        (b"\x89PNG\r\n", "image/png", "binary"),
         (b"\x00\x01\x02", "application/octet-stream", "binary"),
-        (b"{}", "application/json", "content_type"),
+        (b"{}", "application/json", "no_match"),
+        (b"body {}", "application/x-font", "content_type"),
         (b"", "text/html", "empty"),
     ],
 )
