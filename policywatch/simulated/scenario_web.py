@@ -303,16 +303,18 @@ class ScenarioWeb:
             await asyncio.sleep(self.script.scenario.delay)
         answer = self.answer(host, path, headers)
         whole = not (answer.silent or answer.cut)
+        ended = time.monotonic()  # before the answer leaves: the client may be done with it before we go on
         try:
             if answer.silent:
                 await reader.read()  # until the client gives up
+                ended = time.monotonic()
             else:
                 await self._send(writer, answer)
         finally:
             conditional = "if-none-match" in headers or "if-modified-since" in headers
             status = answer.status.value if whole else 0
             self.log.append(
-                Request(host, path, self.round, began, time.monotonic(), conditional, status, answer.bad)
+                Request(host, path, self.round, began, ended, conditional, status, answer.bad)
             )
         return whole and headers.get("connection", "").lower() != "close"
 

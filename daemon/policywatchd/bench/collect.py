@@ -1,0 +1,276 @@
+"""`policywatchd bench collect --scenario FILE`: rounds of visits by the real collector, judged by the truth.
+
+Each round the web goes on and the clock moves by a little more than the cadence, so that everything is due. Then
+the clock goes on in small steps for as long as second looks and retries come due within the round's window.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import random
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from policywatch.db import bench_collect as asked
+from policywatch.db.pool import Database
+from policywatch.db.scratch import Scratch, maintenance, open_one, scratch
+from policywatch.errors import PolicyWatchError
+from policywatch.settings import Settings, load
+from policywatch.simulated.scenario import Scenario
+from policywatch.simulated.scenario_file import load as load_scenario
+from policywatch.simulated.scenario_script import Script
+from policywatchd.bench import costs
+from policywatchd.bench.truth import Truth
+from policywatchd.bench.web import OwnWeb, own_web
+from policywatchd.collect.loop import open_schedule
+from policywatchd.schedule import Schedule
+from policywatchd.service import Service
+from policywatchd.upkeep.reconcile import reconcile
+
+__all__ = ["QUICK", "run", "settings_of"]
+
+#: Server settings of a scratch server: nothing here has to survive a power cut.
+QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+_LONGER = 1.06  # a round against the cadence: visits spread by a twentieth are all due again
+_STEP = timedelta(minutes=20)
+_WINDOW = timedelta(hours=3)  # of a round in which second looks and retries are followed
+_STALL = 120.0  # seconds without an end of what is due
+_REPORTED = frozenset({"queued", "unconfirmed", "decided", "undone"})
+
+Say = Callable[[int, int, str], None]
+
+
+def settings_of(scenario: Scenario, platforms: Mapping[str, Any], folder: Path) -> Settings:
+    """The settings of the daemon that visits a scenario; nothing of a real installation is in them."""
+    fetch = {
+        "min_gap": "0.05 s",
+        "timeout": "2 s",
+        "concurrency": 8,
+        "second_look": "20 min",
+        "render": "off",
+    }
+    fetch |= {"cadence": f"{scenario.cadence.total_seconds():g} s", **scenario.fetch}
+    file = folder / "policywatch.yaml"
+    written = {"catalogue": "none", "platforms": platforms, "fetch": fetch}
+    file.write_text(json.dumps(written), encoding="utf-8")
+    return load(file, {})
+
+
+@dataclass(slots=True)
+class _Run:
+    """One run on its way."""
+
+    truth: Truth
+    owner: Database
+    service: Service
+    schedule: Schedule
+    web: OwnWeb
+    made: Scratch
+    started: datetime
+    reported: set[int] = field(default_factory=set)
+    last_snapshot: int = 0
+    last_capture: int = 0
+
+    async def rounds(self, say: Say) -> list[dict[str, Any]]:
+        """Every round, the first state (round 0) included."""
+        rows = list[dict[str, Any]]()
+        last = self.truth.script.scenario.rounds
+        for round_ in range(last + 1):
+            rows.append(await self._round(round_))
+            row = rows[-1]
+            say(round_ + 1, last + 1, f"round {round_}: {row['reported']} reported, {row['errors']} errors")
+        return rows
+
+    async def _round(self, round_: int) -> dict[str, Any]:
+        costs_before, began = self._costs(), time.monotonic()
+        await self.web.begin(round_)
+        start = self.started + round_ * self.truth.length
+        await asked.move_clock(self.owner, start)
+        await self._settle()
+        while (waiting := await asked.waiting(self.owner)).next_at is not None:
+            here = await asked.now(self.owner)
+            at = max(here + _STEP, waiting.next_at)
+            if at > start + min(_WINDOW, self.truth.script.scenario.cadence / 3):
+                break
+            await asked.move_clock(self.owner, at)
+            await self._settle()
+        figures = await self.web.figures()
+        reported = await self._look(round_)
+        standing = await asked.standing(self.owner)
+        self.truth.end_round(round_, await asked.now(self.owner), standing)
+        captures = await asked.captures(self.owner, self.last_capture)
+        self.last_capture = captures["last"]
+        self._manners(round_, figures)
+        spent = [
+            None if a is None or b is None else round(b - a, 2)
+            for a, b in zip(costs_before, self._costs(), strict=True)
+        ]
+        return {
+            "round": round_,
+            "reported": len(reported),
+            "reported_documents": reported,
+            "errors": captures["failed"] + captures["suspect"],
+            "suspect": captures["suspect"],
+            "requests": figures["requests"],
+            "not_modified": figures["not_modified"],
+            "max_in_flight_per_host": figures["max_in_flight_per_host"],
+            "min_gap_violations": figures["min_gap_violations"],
+            "blind": sum(row["blind_since"] is not None for row in standing),
+            "cpu_s": round((spent[0] or 0) + (spent[1] or 0), 2),
+            "reader_cpu_s": spent[1],
+            "postgres_cpu_s": spent[2],
+            "rss_mb": costs.memory_mb(),
+            "seconds": round(time.monotonic() - began, 1),
+        }
+
+    def _costs(self) -> tuple[float | None, ...]:
+        return (
+            costs.our_seconds(),
+            costs.reader_seconds(self.web.pid),
+            costs.tree_seconds(self.made.postmaster),
+        )
+
+    def _manners(self, round_: int, figures: Mapping[str, Any]) -> None:
+        for near in figures["too_close"]:
+            self.truth.notes.append({"fault": "min_gap_violations", "round": round_, "request": near})
+        self.truth.counts["min_gap_violations"] += figures["min_gap_violations"]
+        self.truth.counts["in_flight_violations"] += figures["max_in_flight_per_host"] > 1
+        for path in figures["refused_paths"]:
+            self.truth.fault("robots_ignored", path, round_)
+
+    async def _settle(self) -> None:
+        """Until nothing is due and nothing is being visited."""
+        self.service.wake("collect").set()
+        patience = time.monotonic() + _STALL
+        while True:
+            waiting = await asked.waiting(self.owner)
+            if not waiting.held and not waiting.due:
+                return
+            if time.monotonic() > patience:
+                raise PolicyWatchError(
+                    f"The collector stands still: {waiting.due} documents are due, {waiting.held} held.",
+                    remedy="Its log says why (leave out --quiet).",
+                )
+            await asyncio.sleep(0.05)
+
+    async def _look(self, round_: int) -> list[str]:
+        """What was believed and reported in this round."""
+        for row in await asked.snapshots(self.owner, self.last_snapshot):
+            self.last_snapshot = row["id"]
+            text = await asked.text(self.owner, row["text_sha256"])
+            self.truth.snapshot(row["document"], row["kind"], text, round_)
+        names = list[str]()
+        for row in await asked.changes(self.owner):
+            if row["id"] in self.reported or row["status"] not in _REPORTED:
+                continue
+            self.reported.add(row["id"])
+            names.append(row["document"])
+            before, after = [
+                await asked.text(self.owner, row[f"{side}_sha256"]) for side in ("before", "after")
+            ]
+            self.truth.report(row["document"], row["id"], before, after, round_)
+        return names
+
+    async def end(self) -> None:
+        """Judge what is believed at the end."""
+        standing = await asked.standing(self.owner)
+        texts = {
+            row["document"]: await asked.text(self.owner, row["text_sha256"])
+            for row in standing
+            if row["text_sha256"] is not None
+        }
+        self.truth.finish(standing, texts)
+
+
+async def run(
+    settings: Settings,
+    file: Path,
+    *,
+    seed: int | None = None,
+    rounds: int | None = None,
+    truth_file: Path | None = None,
+    say: Say = lambda _done, _total, _text: None,
+) -> dict[str, Any]:
+    """All rounds of a scenario; `settings` decide only which server holds the scratch database."""
+    scenario = load_scenario(file).at(seed=seed, rounds=rounds)
+    script = Script(scenario)
+    if truth_file is not None:
+        truth_file.write_text(json.dumps(script.truth(), indent=1) + "\n", encoding="utf-8")
+    began, length = time.monotonic(), scenario.cadence * _LONGER
+    async with contextlib.AsyncExitStack() as ends:
+        folder = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="policywatch-bench-web-")))
+        mine = settings_of(scenario, script.platforms(), folder)
+        say(0, scenario.rounds + 1, "Making a scratch database ...")
+        superuser, postmaster = await maintenance(settings, ends, extra=QUICK)
+        made = await scratch(superuser, ends, postmaster=postmaster)
+        owner = await ends.enter_async_context(await open_one(made.owner))
+        await asked.prepare(owner)
+        started = await asked.now(owner)
+        gap = mine.fetch.min_gap.total_seconds()
+        web = await ends.enter_async_context(
+            own_web(file, seed=scenario.seed, rounds=scenario.rounds, start=started, length=length, gap=gap)
+        )
+        truth = Truth(script, length, mine.fetch.full_fetch)
+        async with _collector(made, mine, web, scenario.seed) as (service, schedule):
+            on_its_way = _Run(truth, owner, service, schedule, web, made, started)
+            rows = await _beside(schedule, service, on_its_way.rounds(say))
+            await on_its_way.end()
+        figures = truth.figures()
+        return {
+            "scenario": scenario.name,
+            "seed": scenario.seed,
+            "rounds": scenario.rounds,
+            "documents": len(script.documents),
+            "seconds": round(time.monotonic() - began, 1),
+            "rss_mb": max(row["rss_mb"] for row in rows),
+            "max_in_flight_per_host": max(row["max_in_flight_per_host"] for row in rows),
+            **figures,
+            "held": not any(figures["faults"].values()),
+            "by_round": rows,
+            "notes": truth.notes[:200],
+        }
+
+
+@asynccontextmanager
+async def _collector(
+    made: Scratch, settings: Settings, web: OwnWeb, seed: int
+) -> AsyncIterator[tuple[Service, Schedule]]:
+    """The collecting side of a daemon in the pretend network."""
+    size = max(settings.database.pool_size, 3)
+    async with await Database.open(made.daemon, max_size=size, application="policywatchd bench") as db:
+        draw = random.Random(seed)  # noqa: S311 (waits and spreads; no secret)
+        service = Service(db, settings, network=web.network, program="bench", draw=draw)
+        try:
+            await reconcile(db, settings)
+            async with open_schedule(service) as schedule:
+                yield service, schedule
+        finally:
+            await service.reader.close()
+
+
+async def _beside(
+    schedule: Schedule, service: Service, work: Coroutine[Any, Any, list[dict[str, Any]]]
+) -> list[dict[str, Any]]:
+    """The work, beside the schedule that visits what is due; whichever fails ends the other."""
+    visits = asyncio.create_task(schedule.run(service.stopping, service.wake("collect"), lambda: None))
+    working = asyncio.create_task(work)
+    try:
+        await asyncio.wait({visits, working}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            await visits
+            raise PolicyWatchError("The schedule ended before the benchmark did.")
+        return working.result()
+    finally:
+        service.stopping.set()
+        service.wake("collect").set()
+        working.cancel()
+        await asyncio.gather(visits, working, return_exceptions=True)
