@@ -161,6 +161,41 @@ def import_(
         context.exit(6)
 
 
+@cli.group()
+def bench() -> None:
+    """Measurements of the daemon's rooms in a pretend world, on a database of their own."""
+
+
+@bench.command("collect")
+@click.option("--scenario", type=click.Path(path_type=Path, dir_okay=False), help="The scenario file.")
+@click.option("--rounds", type=click.IntRange(1, 1000), help="Instead of the scenario's.")
+@click.option("--seed", type=click.IntRange(0), help="Instead of the scenario's.")
+@click.option(
+    "--truth", type=click.Path(path_type=Path), help="Write the truth of the scenario to this file."
+)
+@_CONFIG
+@click.pass_context
+def bench_collect(
+    context: click.Context,
+    scenario: Path,
+    rounds: int | None,
+    seed: int | None,
+    truth: Path | None,
+    config: Path | None,
+) -> None:
+    """Rounds of a scenario, as one JSON object; exit 1 where a fault was found. Progress as lines on standard error."""
+    from policywatchd.bench.collect import run as run_scenario
+
+    def told(done: int, total: int, text: str) -> None:
+        click.echo(json.dumps({"done": done, "total": total, "text": text}), err=True)
+
+    settings = _settings(context, config)
+    report = _run(run_scenario(settings, scenario, seed=seed, rounds=rounds, truth_file=truth, say=told))
+    click.echo(json.dumps(report, ensure_ascii=False))
+    if not report["held"]:
+        context.exit(1)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit with the code of the contract."""
     try:

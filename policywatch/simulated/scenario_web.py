@@ -313,9 +313,7 @@ class ScenarioWeb:
         finally:
             conditional = "if-none-match" in headers or "if-modified-since" in headers
             status = answer.status.value if whole else 0
-            self.log.append(
-                Request(host, path, self.round, began, ended, conditional, status, answer.bad)
-            )
+            self.log.append(Request(host, path, self.round, began, ended, conditional, status, answer.bad))
         return whole and headers.get("connection", "").lower() != "close"
 
     async def _send(self, writer: asyncio.StreamWriter, answer: Answer) -> None:
