@@ -34,6 +34,7 @@ __all__ = [
     "pages",
     "platforms",
     "stored_versions",
+    "suspect_versions",
     "unsearchable",
 ]
 
@@ -58,6 +59,7 @@ class KnownDocument:
     platform_id: int
     key: str
     name: str
+    language: str = "en"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,12 @@ async def stored_versions(db: Database, documents: Sequence[int]) -> dict[tuple[
         )
         for row in rows
     }
+
+
+async def suspect_versions(db: Database | Tx, documents: Sequence[str]) -> set[tuple[str, str]]:
+    """What imports held back, as (platform/document, source_ref): the audit log is where that is written down."""
+    rows = await db.all(_sql.suspect_versions, documents=list(documents))
+    return {(row["document"], row["source_ref"]) for row in rows}
 
 
 async def lock_documents(tx: Tx, documents: Sequence[int]) -> dict[int, Newest | None]:

@@ -312,7 +312,7 @@ async def test_foreign_services_files_and_faults_are_counted_and_left_out(
     history.commit("Start tracking Bluesky Large Policy", {"Bluesky/Large Policy.md": text() * 20})
     history.commit_raw({"Bluesky/Old Policy.md": text()}, 99_999_999_999_999)
     history.commit("Add notes", {"Bluesky/notes/Deep.md": text(), "Bluesky/notes.txt": text()})
-    history.commit("Tidy", {"Bluesky/Terms of Service.md": text().encode() + b"\x00 \xff"})
+    history.commit("Tidy", {"Bluesky/Terms of Service.md": text().encode() + b"\x00"})
     limited = SETTINGS.model_copy(update={"fetch": SETTINGS.fetch.model_copy(update={"max_decoded": 5000})})
 
     report = await import_source(limited, db, str(tmp_path))
@@ -380,3 +380,53 @@ async def test_two_imports_at_once_store_every_version_once(
     assert all(isinstance(one, Conflict) for one in refused)
     assert len(database.run(VERSIONS)) == 12
     assert len(database.run(CHANGES)) == 6
+
+
+WALL = "# Log in\n\nYou must log in to continue. Please sign in to see this page.\n"
+
+
+async def test_a_wall_in_a_history_is_kept_aside_and_never_compared(
+    db: Database, database: Scratch, tmp_path: Path
+) -> None:
+    # Given an archive that recorded a login page for half a day
+    sky, shorter = "Bluesky/Privacy Policy.md", text(Appeals="You may appeal within 7 days. A person looks.")
+    history = History(tmp_path)
+    history.commit("First record of Bluesky Privacy Policy", {sky: text()}, hours=0)
+    wall = history.commit("Record new changes of Bluesky Privacy Policy", {sky: WALL}, hours=1)
+    history.commit("Record new changes of Bluesky Privacy Policy", {sky: text()}, hours=2)
+    history.commit("Record new changes of Bluesky Privacy Policy", {sky: shorter}, hours=3)
+
+    report = await import_source(SETTINGS, db, str(tmp_path))
+
+    # Then it is no version, its text is kept, it is written down, and no change comes of it
+    assert (report.suspect, report.snapshots_added, report.changes_added) == (1, 3, 1)
+    assert wall not in {row["source_ref"] for row in database.run(VERSIONS)}
+    (row,) = database.run("SELECT * FROM app.audit_log WHERE action = 'archive.suspect'")
+    assert row["object_id"] == "bluesky/privacy-policy"
+    assert (await contents.fetch(db, bytes.fromhex(row["after"]["text_sha256"]))).decode() == WALL
+    assert len(database.run(CHANGES)) == 1
+
+    # And a second run knows it
+    again = await import_source(SETTINGS, db, str(tmp_path))
+    assert (again.suspect, again.snapshots_added) == (1, 0)
+    assert len(database.run("SELECT * FROM app.audit_log WHERE action = 'archive.suspect'")) == 1
+
+
+async def test_a_stub_that_stays_is_the_platforms_word_after_all(
+    db: Database, database: Scratch, tmp_path: Path
+) -> None:
+    # Given a policy whose newest version looks like a wall
+    sky = "Bluesky/Privacy Policy.md"
+    history = History(tmp_path)
+    history.commit("First record of Bluesky Privacy Policy", {sky: text()}, hours=0)
+    stub = history.commit("Record new changes of Bluesky Privacy Policy", {sky: WALL}, hours=1)
+    first = await import_source(SETTINGS, db, str(tmp_path))
+    assert (first.suspect, first.snapshots_added) == (1, 1)
+
+    # When the archive has looked on for a month and it still stands
+    history.commit("First record of Bluesky Terms", {"Bluesky/Terms of Service.md": text()}, hours=24 * 30)
+    report = await import_source(SETTINGS, db, str(tmp_path))
+
+    # Then it is taken
+    assert (report.suspect, report.snapshots_added, report.changes_added) == (0, 2, 1)
+    assert stub in {row["source_ref"] for row in database.run(VERSIONS)}

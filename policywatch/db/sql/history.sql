@@ -6,7 +6,7 @@ SELECT id, key, name, aliases FROM app.platforms ORDER BY position, id;
 
 -- name: documents
 -- What a version may belong to.
-SELECT id, platform_id, key, name FROM app.policy_documents ORDER BY id;
+SELECT id, platform_id, key, name, language FROM app.policy_documents ORDER BY id;
 
 -- name: pages
 -- Whose rules give the text of recorded pages.
@@ -34,6 +34,11 @@ SELECT k.id, k.document_id, k.source_ref, s.fetched_at, s.text_sha256
 FROM app.snapshot_keys k
 JOIN app.policy_snapshots s ON s.id = k.id AND s.fetched_at = k.fetched_at
 WHERE k.document_id = ANY (%(documents)s::integer[]) AND k.source_ref IS NOT NULL;
+
+-- name: suspect_versions
+-- Versions that were held back, each was written down once: the next run passes over them.
+SELECT object_id AS document, after ->> 'source_ref' AS source_ref
+FROM app.audit_log WHERE object_kind = 'suspect_version' AND object_id = ANY (%(documents)s::text[]);
 
 -- name: lock_documents
 -- Two imports, or an import and a visit, write the history of a document one after the other.

@@ -16,8 +16,9 @@ from policywatch.db.pool import Database
 from policywatch.domain.changes import NoiseKind
 from policywatch.errors import PolicyWatchError, UsageError
 from policywatch.settings import Settings, account_name
-from policywatchd.collect.archives.children import judged_batches
+from policywatchd.collect.archives.children import Children
 from policywatchd.collect.archives.gathering import Sources, open_source
+from policywatchd.collect.archives.holding import Holding
 from policywatchd.collect.archives.judging import Judged
 from policywatchd.collect.archives.naming import Names
 from policywatchd.collect.archives.plan import ImportReport, Plan, Planned, batches, make_plan
@@ -102,24 +103,29 @@ class _Run:
 
     async def go(self) -> None:
         """Judge and write what is missing."""
-        missing = self._plan.missing()
-        total = len(self._plan.versions) - self._report.suspect
-        done = self._report.skipped = total - len(missing)
-        for one in self._plan.versions:
-            self._report.count(one.target, "stored", by=one.stored is not None)
-        self._progress(done, total, "")
-        answered = judged_batches(self._archive.folder, batches(missing))
-        try:
-            async for batch, judged in answered:
-                if self._dry_run:
-                    self._count_documents(batch)
-                else:
-                    await self._write(batch, judged)
-                self._count(batch, judged)
-                done += len(batch)
-                self._progress(done, total, batch[-1].version.path.removesuffix(".md"))
-        finally:
-            await answered.aclose()
+        async with Children(self._archive.folder) as children:
+            holding = Holding(self._db, self._archive, self._plan, self._report)
+            await holding.screen(children)
+            if not self._dry_run:
+                await holding.write()
+            missing = self._plan.missing()
+            total = len(self._plan.versions) - self._report.suspect
+            done = self._report.skipped = total - len(missing)
+            for one in self._plan.versions:
+                self._report.count(one.target, "stored", by=one.stored is not None)
+            self._progress(done, total, "")
+            answered = children.judged_batches(batches(missing))
+            try:
+                async for batch, judged in answered:
+                    if self._dry_run:
+                        self._count_documents(batch)
+                    else:
+                        await self._write(batch, judged)
+                    self._count(batch, judged)
+                    done += len(batch)
+                    self._progress(done, total, batch[-1].version.path.removesuffix(".md"))
+            finally:
+                await answered.aclose()
 
     async def end(self, outcome: str, seconds: float) -> None:
         """Make the newest texts searchable, and write the run's audit row with its figures."""

@@ -24,9 +24,11 @@ import pygit2
 from policywatch.db.contents import as_text
 from policywatch.domain.changes import Comparison
 from policywatch.reading import analyse, compare
+from policywatchd.collect.archives import suspects
 from policywatchd.collect.archives.repository import open_repository, read_blob
+from policywatchd.collect.archives.suspects import Chain, Found
 
-__all__ = ["Judged", "Question", "judge", "start"]
+__all__ = ["Judged", "Question", "judge", "screen", "start"]
 
 _repository: pygit2.Repository | None = None
 
@@ -72,6 +74,11 @@ def judge(questions: list[Question]) -> list[Judged]:
     return [_judged(question) for question in questions]
 
 
+def screen(chain: Chain) -> list[Found]:
+    """The suspect versions of one path."""
+    return suspects.screen(chain, _text, lambda blob: _hashes(blob)[1])
+
+
 def _judged(question: Question) -> Judged:
     sha256, reader_hash, link_hash = _hashes(question.blob)
     return Judged(sha256, reader_hash, link_hash, None if question.before is None else _change(question))
@@ -92,7 +99,7 @@ def _change(question: Question) -> dict[str, Any]:
     }
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def _text(blob: str) -> str:
     assert _repository is not None, "start() comes first"
     return as_text(read_blob(_repository, blob))

@@ -25,6 +25,7 @@ class Target:
     name: str
     path: str
     id: int | None
+    language: str = "en"
 
 
 def slug(name: str) -> str:
@@ -51,7 +52,7 @@ class Names:
         by_id = {platform.id: platform for platform in ordered}
         for document in documents:
             platform = by_id[document.platform_id]
-            target = Target(platform, document.key, document.name, "", document.id)
+            target = Target(platform, document.key, document.name, "", document.id, document.language)
             self._targets.setdefault((platform.id, document.name.casefold()), target)
             self._targets[(platform.id, document.key)] = target
 
