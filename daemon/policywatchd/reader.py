@@ -7,7 +7,7 @@ that is replaced when it dies and after every 200 tasks. The event loop never wa
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
@@ -16,7 +16,7 @@ from typing import Any
 from policywatch.bounded import BoundedError, Child
 from policywatch.domain.changes import Analysis, Comparison
 
-__all__ = ["BoundedError", "Judged", "Reader"]
+__all__ = ["BoundedError", "Gauged", "Judged", "Reader"]
 
 _MEMORY = 1024 * 1024 * 1024
 _EXTRACT_SECONDS = 15.0
@@ -29,6 +29,17 @@ class Judged:
 
     comparison: Comparison
     analysis: Analysis
+
+
+@dataclass(frozen=True, slots=True)
+class Gauged:
+    """How bad a capture is (`score` from 0 to 1), by which signs, and the hashes of its text."""
+
+    score: float
+    suspect: bool
+    signals: tuple[Mapping[str, Any], ...]
+    reader_hash: bytes
+    link_hash: bytes
 
 
 class Reader:
@@ -53,6 +64,30 @@ class Reader:
         """Compare and analyse two texts of a document. Raises BoundedError where that takes too much."""
         found = await self._call(_JUDGE_SECONDS, "judge", before, after, at.isoformat(), document, platform)
         return Judged(Comparison.from_json(found["comparison"]), Analysis.from_json(found["analysis"]))
+
+    async def quality(
+        self,
+        look: Mapping[str, Any],
+        head: bytes,
+        *,
+        lengths: Sequence[int],
+        last: str | None,
+        neighbours: Sequence[str],
+        language: str,
+    ) -> Gauged:
+        """Hold a capture against its page's past. `look` are the fields of `quality.Look` but for the head.
+
+        Raises BoundedError where that takes too much.
+        """
+        task = ("quality", dict(look), head, list(lengths), last, list(neighbours), language)
+        found = await self._call(_EXTRACT_SECONDS, *task)
+        read, links = (bytes.fromhex(one) for one in found["hashes"])
+        return Gauged(float(found["score"]), bool(found["suspect"]), tuple(found["signals"]), read, links)
+
+    async def shell(self, body: bytes, content_type: str) -> str | None:
+        """Why a page is only the shell that scripts fill; None where it is not. Raises BoundedError."""
+        found = await self._call(_EXTRACT_SECONDS, "shell", body, content_type)
+        return None if found is None else str(found)
 
     async def close(self) -> None:
         """End the child. A second call does nothing."""

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from policywatch.reading import analyse, compare, extract
+from policywatch.reading import analyse, compare, extract, needs_js, quality
 from policywatch.reading.rules import Rule
+from policywatch.reading.tongue import tongue
 
 __all__ = ["work"]
 
@@ -21,6 +22,10 @@ def work(task: str, *arguments: Any) -> Any:
             return _hashes(*arguments)
         case "judge":
             return _judge(*arguments)
+        case "quality":
+            return _quality(*arguments)
+        case "shell":
+            return _shell(*arguments)
         case _:
             raise ValueError(f"there is no task {task!r}")
 
@@ -37,3 +42,27 @@ def _judge(before: str, after: str, at: str, document: str, platform: str) -> di
     comparison = compare.compare(before, after)
     analysis = analyse.analyse(comparison, at=date.fromisoformat(at), document=document, platform=platform)
     return {"comparison": comparison.to_json(), "analysis": analysis.to_json()}
+
+
+def _quality(
+    look: Mapping[str, Any],
+    head: bytes,
+    lengths: list[int],
+    last: str | None,
+    neighbours: list[str],
+    language: str,
+) -> dict[str, Any]:
+    text = str(look["text"])
+    past = quality.History(
+        tuple(lengths),
+        quality.headings(last) if last is not None else frozenset(),
+        tongue(last) if last is not None else "",
+        frozenset(bytes.fromhex(one) for one in neighbours),
+    )
+    seen = quality.Look(**look, head=head.decode("utf-8", "replace")[:20_000])
+    return {**quality.judge(seen, past, language).to_json(), "hashes": _hashes(text)}
+
+
+def _shell(body: bytes, content_type: str) -> str | None:
+    shell = needs_js.shell_of(body, content_type)
+    return shell.words if shell is not None and shell.is_built_by_script else None

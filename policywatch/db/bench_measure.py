@@ -32,6 +32,7 @@ PERSON = ("desk", "listing", "metrics")
 DAEMON = (
     "collecting",
     "judging",
+    "looks",
     "publishing",
     "requests",
     "workers",
@@ -57,8 +58,8 @@ _CLAIMS = frozenset(
             "requests.expire_requests",
         ),
         *(
-            "judging.confirm_changes",
-            "judging.doubt_changes",
+            "looks.settle_change",
+            "looks.look_later",
             "workers.end_stale_sessions",
             "workers.forget_measures",
         ),

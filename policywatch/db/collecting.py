@@ -22,23 +22,21 @@ __all__ = [
     "Claim",
     "Page",
     "add_capture",
-    "ask_later",
     "bases_of",
     "captures_of",
     "claim_due",
     "due_ids",
     "finish_visit",
-    "lane_wait",
-    "leave_lane",
     "make_due",
+    "mark_page_accepted",
     "mark_page_failing",
     "mark_page_good",
     "mark_page_unchanged",
+    "mark_step",
     "next_due_in",
     "pages_of",
     "put_back",
     "renew_lease",
-    "take_lane",
     "waiting_of",
 ]
 
@@ -87,6 +85,16 @@ class Page:
     raw_sha256: bytes | None
     text_sha256: bytes | None
     engine: str | None
+    accepted_capture: int | None = None  # a suspect one, newer than the last good one, that a person accepted
+    accepted_text: bytes | None = None
+    platform: str = ""
+    credential: str | None = None  # its name; where the value goes is marked in the headers
+    overridden: bool = False  # a named person decided against robots.txt
+    step: str = "none"  # of the ladder, that read it last: none, http, browser
+    step_reason: str | None = None
+    plain_due: bool = False  # read by a browser, and for a week not looked at by plain HTTP
+    good_step: str = "http"  # of the last good capture
+    full_age: float | None = None  # seconds since the last unconditional look
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +110,7 @@ class Base:
     link_hash: bytes
     captures: tuple[int, ...]
     origin: Mapping[str, Any]
+    open: bool = False  # earlier looks left a candidate or variants, see `policywatch.db.looks`
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +132,10 @@ class Capture:
     signals: Mapping[str, Any] = field(default_factory=dict)
     cause: str | None = None
     elapsed: float | None = None
+    quality: float | None = None
+    egress: str | None = None
+    robots: str | None = None
+    step: str = "http"
 
 
 def _bytes(value: Any) -> bytes | None:
@@ -147,7 +160,8 @@ async def pages_of(db: Database, documents: Sequence[int]) -> dict[int, list[Pag
     """The active pages of documents, by document, in reading order."""
     pages: dict[int, list[Page]] = {document: [] for document in documents}
     for row in await db.all(_sql.pages_of, documents=list(documents)):
-        row["raw_sha256"], row["text_sha256"] = _bytes(row["raw_sha256"]), _bytes(row["text_sha256"])
+        for key in ("raw_sha256", "text_sha256", "accepted_text"):
+            row[key] = _bytes(row[key])
         pages[row["document_id"]].append(Page(**row))
     return pages
 
@@ -163,7 +177,7 @@ async def bases_of(db: Database, documents: Sequence[int]) -> dict[int, Base]:
 
 
 async def captures_of(db: Database, captures: Sequence[int]) -> list[dict[str, Any]]:
-    """id, page_id, raw_sha256, final_url, content_type of captures."""
+    """id, page_id, raw_sha256, final_url, content_type, step of captures."""
     return await db.all(_sql.captures_of, captures=list(captures))
 
 
@@ -176,10 +190,19 @@ async def renew_lease(db: Database, claim: Claim, worker: str, lease: timedelta 
     )
 
 
-async def put_back(db: Database, claim: Claim, worker: str, wait: timedelta) -> bool:
-    """Give a document back unvisited, due after `wait`. False: it is another's by now."""
+async def put_back(
+    db: Database, claim: Claim, worker: str, wait: timedelta, cause: str | None = None
+) -> bool:
+    """Give a document back unvisited, due after `wait`, with the cause if there is one. False: it is another's by now."""
     return bool(
-        await db.run(_sql.put_back, document=claim.document_id, worker=worker, fence=claim.fence, wait=wait)
+        await db.run(
+            _sql.put_back,
+            document=claim.document_id,
+            worker=worker,
+            fence=claim.fence,
+            wait=wait,
+            cause=cause,
+        )
     )
 
 
@@ -219,6 +242,10 @@ async def add_capture(tx: Tx, capture: Capture) -> int:
             text_sha256=capture.text_sha256,
             rule=capture.rule_id,
             conditional=capture.conditional,
+            quality=capture.quality,
+            egress=capture.egress,
+            robots=capture.robots,
+            step=capture.step,
             signals=json.dumps(dict(capture.signals)),
             cause=capture.cause,
             elapsed=None if capture.elapsed is None else timedelta(seconds=capture.elapsed),
@@ -238,30 +265,21 @@ async def mark_page_unchanged(tx: Tx, page: int) -> None:
     await tx.run(_sql.mark_page_unchanged, page=page)
 
 
-async def mark_page_failing(tx: Tx, page: int, health: str, cause: str) -> None:
-    """The page cannot be read; what was good of it stays."""
-    await tx.run(_sql.mark_page_failing, page=page, health=health, cause=cause)
+async def mark_page_failing(
+    tx: Tx, page: int, health: str, cause: str, *, suspect: int | None = None
+) -> None:
+    """The page cannot be read; what was good of it stays. `suspect`: the capture, where it is a suspect one."""
+    await tx.run(_sql.mark_page_failing, page=page, health=health, cause=cause, suspect=suspect)
 
 
-async def take_lane(db: Database, host: str, holder: str, lease: timedelta) -> bool:
-    """Take the one place at a host. False: another has it, or the host asks to wait."""
-    return await db.one(_sql.take_lane, host=host, holder=holder, lease=lease) is not None
+async def mark_step(tx: Tx, page: int, step: str, reason: str | None) -> None:
+    """The step of the ladder that read the page now, and why not a lower one."""
+    await tx.run(_sql.mark_step, page=page, step=step, reason=reason)
 
 
-async def lane_wait(db: Database, host: str) -> tuple[float, bool]:
-    """Seconds until the host may be asked again, and whether somebody asks it now."""
-    row = await db.one(_sql.lane_wait, host=host)
-    return (0.0, False) if row is None else (float(row["gap"]), bool(row["held"]))
-
-
-async def leave_lane(db: Database, host: str, holder: str, gap: timedelta) -> None:
-    """Free the place; the next one waits for the gap."""
-    await db.run(_sql.leave_lane, host=host, holder=holder, gap=gap)
-
-
-async def ask_later(db: Database, host: str, wait: timedelta) -> None:
-    """The host itself asked for time; no daemon asks it before."""
-    await db.run(_sql.ask_later, host=host, wait=wait)
+async def mark_page_accepted(tx: Tx, page: int, capture: int) -> None:
+    """A person took a suspect capture for the policy: it is the last good one now, without validators."""
+    await tx.run(_sql.mark_page_accepted, page=page, capture=capture)
 
 
 async def due_ids(db: Database) -> list[int]:

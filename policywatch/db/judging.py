@@ -22,8 +22,7 @@ __all__ = [
     "add_analysis",
     "add_change",
     "add_snapshot",
-    "confirm_changes",
-    "doubt_changes",
+    "believe",
     "index_text",
 ]
 
@@ -50,6 +49,7 @@ class NewSnapshot:
     fetched_at: datetime | None = None
     source_ref: str | None = None
     partial: bool = False
+    believed: bool = True  # False: it waits for another look, and the belief stays what it was
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Snapshot:
 
 
 async def add_snapshot(tx: Tx, new: NewSnapshot) -> Snapshot | None:
-    """Store a snapshot and make it the document's newest. None: its source_ref is known already."""
+    """Store a snapshot and, if it is believed, make it the document's newest. None: its source_ref is known."""
     key = await tx.one(
         _sql.add_key, document=new.document_id, fetched_at=new.fetched_at, source_ref=new.source_ref
     )
@@ -83,8 +83,14 @@ async def add_snapshot(tx: Tx, new: NewSnapshot) -> Snapshot | None:
         captures=list(new.captures),
         origin=json.dumps(dict(new.origin), ensure_ascii=False),
     )
-    await tx.run(_sql.set_newest, snapshot=key["id"], document=new.document_id, changed=new.kind == "change")
+    if new.believed:
+        await believe(tx, new.document_id, key["id"], changed=new.kind == "change")
     return Snapshot(key["id"], key["fetched_at"], new.text_sha256)
+
+
+async def believe(tx: Tx, document: int, snapshot: int, *, changed: bool) -> None:
+    """Make a stored snapshot the base of the next comparison. `changed`: the platform says something else now."""
+    await tx.run(_sql.set_newest, snapshot=snapshot, document=document, changed=changed)
 
 
 async def add_change(
@@ -98,12 +104,16 @@ async def add_change(
     status: str,
     engine: str,
     second_look: timedelta | None = None,
+    looks: int = 1,
+    reverts: int | None = None,
+    same_as: int | None = None,
     historical: bool = False,
     detected_at: datetime | None = None,
 ) -> int:
     """Store a change with its passages and its first analysis, in the state given; returns its number.
 
-    `engine` names what compared the texts.
+    `engine` names what compared the texts. `second_look`: it waits so long for another look, the `looks`-th of
+    which this was. `reverts` is the change that it takes back, `same_as` the one that it repeats.
     """
     state = await tx.one(
         _sql.add_state,
@@ -113,6 +123,9 @@ async def add_change(
         historical=historical,
         severity=analysis.severity.value,
         second_look=second_look,
+        looks=looks,
+        reverts=reverts,
+        same_as=same_as,
     )
     assert state is not None
     await tx.run(
@@ -160,13 +173,3 @@ async def add_analysis(tx: Tx, change: int, version: int, analysis: Analysis) ->
 async def index_text(tx: Tx, document: int, snapshot: int, text: str) -> None:
     """Make the text of the newest snapshot searchable."""
     await tx.run(_sql.index_text, document=document, snapshot=snapshot, text=text)
-
-
-async def confirm_changes(tx: Tx, document: int) -> list[dict[str, Any]]:
-    """Queue what a second look confirmed; returns change_id and version of each."""
-    return await tx.all(_sql.confirm_changes, document=document)
-
-
-async def doubt_changes(tx: Tx, document: int) -> list[dict[str, Any]]:
-    """Hand to people what a second look did not confirm; returns change_id and version of each."""
-    return await tx.all(_sql.doubt_changes, document=document)

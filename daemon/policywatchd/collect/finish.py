@@ -6,14 +6,21 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from http import HTTPStatus
+from typing import Any
 
-from policywatch.db import collecting, contents, workers
+from policywatch.db import collecting, contents, unchanged, workers
 from policywatch.db.collecting import Base, Capture, Claim
 from policywatch.db.pool import Database, Tx
+from policywatch.db.unchanged import Look, Quiet
 from policywatch.reading.extract import ENGINE
 from policywatchd.collect.seen import Seen
+from policywatchd.collect.together import Together
+from policywatchd.judge.looks import Plan, Standing
 from policywatchd.judge.queue import Queue
+from policywatchd.judge.settling import FasterPerson, Settling
 from policywatchd.judge.steps import Step
+from policywatchd.judge.texts import Composed
 
 __all__ = ["ALERT_AFTER", "Ending", "Finisher", "LateResult"]
 
@@ -28,7 +35,10 @@ class LateResult(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """All that a visit found. `cause` None: the document was read; `same`: a reader sees no difference."""
+    """All that a visit found. `cause` None: every page was read.
+
+    `composed` None: no page was, and nothing is said about the text. `plan` and `steps`: what follows from the text.
+    """
 
     claim: Claim
     base: Base | None
@@ -36,26 +46,34 @@ class Ending:
     wait: timedelta
     health: str = "ok"
     cause: str | None = None
+    composed: Composed | None = None
+    standing: Standing = field(default=Standing())
+    plan: Plan | None = None
     steps: Sequence[Step] = field(default=())
 
     @property
     def is_same(self) -> bool:
-        """Whether the document was read and says what it said."""
-        return self.cause is None and not self.steps
+        """Whether the document was read, says what it said, and nothing was open."""
+        return self.cause is None and not self.steps and not (self.base is not None and self.base.open)
 
 
 class Finisher:
     """Stores endings under the name of this worker."""
 
-    def __init__(self, db: Database, worker: str, queue: Queue) -> None:
+    def __init__(self, db: Database, worker: str, queue: Queue, second_look: timedelta | None = None) -> None:
         self._db, self._worker, self._queue = db, worker, queue
+        self._settling = Settling(queue, second_look)
+        self._quiet = Together(self._finish_quiet)
 
     async def finish(self, ending: Ending) -> list[int]:
-        """Store a visit; returns the numbers of changes that people are to see.
+        """Store a visit; returns the numbers of changes that are no noise.
 
         Raises LateResult, after the refusal was written to the audit log.
         """
         claim = ending.claim
+        quiet = _quiet(ending)
+        if quiet is not None and await self._quiet.ask(quiet):
+            return []
         try:
             async with self._db.transaction() as tx:
                 return await self._store(tx, ending)
@@ -72,6 +90,10 @@ class Finisher:
             await collecting.put_back(self._db, claim, self._worker, timedelta(0))
             raise
 
+    async def _finish_quiet(self, quiet: Sequence[Quiet]) -> list[bool]:
+        done = await unchanged.finish_unchanged(self._db, self._worker, quiet)
+        return [one.document in done for one in quiet]
+
     async def _store(self, tx: Tx, ending: Ending) -> list[int]:
         claim = ending.claim
         row = await collecting.finish_visit(
@@ -82,23 +104,42 @@ class Finisher:
         if row["newest_snapshot"] != (ending.base.id if ending.base else None):
             raise LateResult("base")  # an import went on in between
         captures = [await self._store_page(tx, claim, seen) for seen in ending.seen]
-        if ending.is_same or any(step.judged for step in ending.steps):
-            await self._queue.look_again(tx, claim, same=ending.is_same)
-        changes = await self._queue.add(
-            tx, claim, ending.base, ending.steps, [one for one in captures if one is not None]
-        )
+        for seen in ending.seen:
+            full = seen.status == HTTPStatus.OK and seen.is_read
+            await unchanged.note_page(
+                tx,
+                seen.page.id,
+                robots=seen.robots,
+                full=full,
+                moved_to=seen.moved_to if seen.is_read else None,
+            )
+            if seen.fault is None and (seen.step, seen.step_reason) != (seen.page.step, seen.page.step_reason):
+                await collecting.mark_step(tx, seen.page.id, seen.step, seen.step_reason)
+        changes = await self._store_text(tx, ending, [one for one in captures if one is not None])
         await self._alert(tx, ending, int(row["failures"]))
         if ending.steps or ending.health != claim.health:
             await workers.hint(tx, "document", claim.document_id, int(row["version"]))
         return changes
 
+    async def _store_text(self, tx: Tx, ending: Ending, captures: Sequence[int]) -> list[int]:
+        """Settle what was open, then store what is new."""
+        if ending.plan is None or ending.composed is None:
+            return []
+        confirmed = ending.plan.answer is not None and ending.plan.compares and not ending.steps
+        text = ending.composed.text if confirmed else None
+        try:
+            await self._settling.settle(tx, ending.claim, ending.standing, ending.plan, text)
+        except FasterPerson:
+            raise LateResult("decided") from None
+        return await self._queue.add(tx, ending.claim, ending.plan, ending.steps, ending.composed, captures)
+
     async def _store_page(self, tx: Tx, claim: Claim, seen: Seen) -> int | None:
-        """Store a page's capture; returns the capture that holds its text, if there is one."""
+        """Store a page's capture; returns the one that holds its text now, if there is any."""
         page = seen.page
         if not seen.fetched:
             assert seen.fault is not None
             await collecting.mark_page_failing(tx, page.id, seen.fault.health, seen.fault.cause)
-            return None
+            return await self._stand_in(tx, seen)
         raw = text = None
         if seen.raw is not None:
             raw = await contents.store(tx, seen.raw, base=page.raw_sha256)
@@ -119,14 +160,21 @@ class Finisher:
                 raw_sha256=raw,
                 text_sha256=text,
                 conditional=seen.conditional,
-                signals={"engine": ENGINE} if seen.text is not None else {},
+                quality=seen.quality,
+                signals=_signals(seen),
                 cause=seen.fault.cause if seen.fault else None,
                 elapsed=seen.elapsed,
+                egress=seen.egress,
+                robots=seen.robots,
+                step=seen.step,
             ),
         )
         if seen.fault is not None:
-            await collecting.mark_page_failing(tx, page.id, seen.fault.health, seen.fault.cause)
-            return None
+            suspect = capture if seen.fault.state == "suspect" else None
+            await collecting.mark_page_failing(
+                tx, page.id, seen.fault.health, seen.fault.cause, suspect=suspect
+            )
+            return await self._stand_in(tx, seen)
         if seen.text is None:
             await collecting.mark_page_unchanged(tx, page.id)
             return page.good_capture
@@ -138,6 +186,13 @@ class Finisher:
             last_modified=seen.headers.get("last-modified"),
         )
         return capture
+
+    async def _stand_in(self, tx: Tx, seen: Seen) -> int | None:
+        """The capture that stands for a page which could not be read: the accepted one, or the last good one."""
+        if seen.accepted is not None:
+            await collecting.mark_page_accepted(tx, seen.page.id, seen.accepted)
+            return seen.accepted
+        return seen.page.good_capture
 
     async def _alert(self, tx: Tx, ending: Ending, failures: int) -> None:
         claim = ending.claim
@@ -151,3 +206,43 @@ class Finisher:
                 claim.name,
                 f"{claim.name} could not be read {failures} times: {ending.cause}",
             )
+
+
+def _quiet(ending: Ending) -> Quiet | None:
+    """The ending for the short way, where every page said that it is as it was."""
+    if not ending.is_same or ending.base is None or ending.health != "ok":
+        return None
+    looks = []
+    for seen in ending.seen:
+        capture = seen.page.good_capture
+        if capture is None or not seen.is_plainly_unchanged:
+            return None
+        looks.append(
+            Look(
+                seen.page.id,
+                capture,
+                seen.status,
+                seen.headers,
+                seen.final_url,
+                seen.conditional,
+                seen.elapsed,
+                seen.egress,
+                seen.robots,
+            )
+        )
+    claim = ending.claim
+    return Quiet(claim.document_id, claim.fence, ending.base.id, ending.wait, looks)
+
+
+def _signals(seen: Seen) -> dict[str, Any]:
+    """What is kept beside a text: who read it, how long it is, what a reader reads, and the signs of a bad capture."""
+    kept: dict[str, Any] = {}
+    if seen.text is not None:
+        kept |= {"engine": ENGINE, "length": len(seen.text)}
+    if seen.hashes is not None:
+        kept["reader"] = seen.hashes[0].hex()
+    if seen.plain is not None:
+        kept["plain"] = seen.plain
+    if seen.signals:
+        kept["found"] = [dict(one) for one in seen.signals]
+    return kept

@@ -6,16 +6,22 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
+from policywatch.db import credentials
 from policywatch.domain.changes import Severity
 from policywatchd.collect.finish import Finisher
 from policywatchd.collect.hosts import Lanes
+from policywatchd.collect.ladder import Ladder
 from policywatchd.collect.page import PageReader, user_agent
+from policywatchd.collect.render import Renderer
+from policywatchd.collect.robots import Robots
+from policywatchd.collect.sight import Sight
 from policywatchd.collect.visit import Visited, Visitor
 from policywatchd.collect.wall import Wall
 from policywatchd.judge.queue import Queue
 from policywatchd.judge.steps import Judge
 from policywatchd.schedule import Schedule
 from policywatchd.service import Service, lease_for
+from policywatchd.unlock import key_of
 
 __all__ = ["open_schedule", "run"]
 
@@ -27,15 +33,24 @@ async def open_schedule(service: Service) -> AsyncIterator[Schedule]:
     wall = Wall(service.network.resolver, service.network.allowed, connections=fetch.concurrency + 4)
     lanes = Lanes(service.db, service.worker_id, gap=fetch.min_gap, lease=lease, draw=service.draw)
     agent = user_agent(version("policywatch"), fetch.contact)
+    robots = Robots(service.db, wall, lanes, agent, seconds=fetch.timeout.total_seconds())
+    keys = key_of(service.settings)
+
+    async def secret(platform: str, name: str) -> str:
+        return await credentials.use(service.db, keys, platform, name, "fetch")
+
+    pages = PageReader(wall, robots, service.reader, fetch, agent, secret=secret)
+    renderer = Renderer(fetch.render_socket) if fetch.render == "auto" else None
     visitor = Visitor(
         service.db,
         service.worker_id,
-        PageReader(wall, lanes, service.reader, fetch, agent),
+        Sight(service.db, Ladder(pages, service.reader, renderer), service.reader),
         Judge(service.db, service.reader, service.today),
         Finisher(
             service.db,
             service.worker_id,
-            Queue(fetch.second_look, Severity(service.settings.alerts.severity)),
+            Queue(fetch.second_look, Severity(service.settings.alerts.severity), service.today),
+            fetch.second_look,
         ),
         lease=lease,
         second_look=fetch.second_look,
@@ -56,6 +71,11 @@ async def open_schedule(service: Service) -> AsyncIterator[Schedule]:
 
 
 async def run(service: Service) -> None:
-    """Visit what is due until the daemon stops."""
-    async with open_schedule(service) as schedule:
-        await schedule.run(service.stopping, service.wake("collect"), lambda: service.progress("collect"))
+    """Visit what is due until the daemon stops; with new settings after the visits that began with the old ones."""
+    renewal = service.renewal("collect")
+    while not service.stopping.is_set():
+        renewal.clear()
+        async with open_schedule(service) as schedule:
+            await schedule.run(
+                service.stopping, service.wake("collect"), lambda: service.progress("collect"), renewal
+            )

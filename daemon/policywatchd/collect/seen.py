@@ -41,6 +41,34 @@ class Seen:
     elapsed: float | None = None
     wait: float | None = None  # seconds, as the host asked by Retry-After
     fetched: bool = True
+    robots: str | None = None  # verdict of robots.txt: allowed, refused, overridden, unknown
+    egress: str | None = None  # our own address of the connection
+    moved_to: str | None = (
+        None  # where the page says that it lives from now on; it was read there all the same
+    )
+    quality: float | None = None  # badness from 0 to 1; None: not judged, because the text is not new
+    signals: Sequence[Mapping[str, Any]] = ()  # the signs behind it
+    hashes: tuple[bytes, bytes] | None = None  # of the text: what a reader reads, where the links lead
+    step: str = "http"  # of the ladder, by which it was read: http, browser
+    step_reason: str | None = None  # why not by a lower step
+    plain: str | None = None  # the plain page was looked at too, and what it lacked
+    accepted: int | None = None  # the suspect capture that a person accepted and that stands for this page
+
+    @property
+    def is_read(self) -> bool:
+        """Whether this look says what the page says: good, unchanged, or as a person accepted it."""
+        return self.fault is None or self.accepted is not None
+
+    @property
+    def is_plainly_unchanged(self) -> bool:
+        """Whether nothing but the look itself is to be noted: not even a whole body came, and it came straight."""
+        return (
+            self.status == HTTPStatus.NOT_MODIFIED
+            and self.fault is None
+            and self.text is None
+            and self.accepted is None
+            and not self.redirects
+        )
 
     @property
     def state(self) -> str:
@@ -64,6 +92,11 @@ _CODES: dict[str, tuple[str, bool]] = {
     "cut": ("degraded", True),
     "wall": ("blocked", False),
     "redirect": ("moved", False),
+    "robots": ("blocked", False),
+    "robots-unknown": ("degraded", True),
+    "credential": ("blocked", False),
+    "kind": ("needs-rules", False),
+    **dict.fromkeys(("render-away", "render", "busy", "browser", "page", "unsettled"), ("degraded", True)),
 }
 
 

@@ -18,7 +18,7 @@ from policywatch.db import collecting, contents
 from policywatch.db.collecting import Base, Claim, Page
 from policywatch.db.pool import Database
 from policywatch.reading.rules import ExtractionError
-from policywatchd.judge.texts import Part, compose, is_comparable
+from policywatchd.judge.texts import Composed, Part, compose, is_comparable
 from policywatchd.reader import BoundedError, Judged, Reader
 
 __all__ = ["COMPARER", "Judge", "Step"]
@@ -55,14 +55,23 @@ class Judge:
     def __init__(self, db: Database, reader: Reader, today: Callable[[], date]) -> None:
         self._db, self._reader, self._today = db, reader, today
 
+    async def hashes(self, composed: Composed) -> tuple[bytes, bytes]:
+        """What a reader reads, and where the links lead, each as a hash. Raises BoundedError."""
+        return composed.hashes or await self._reader.hashes(composed.text)
+
     async def steps(
-        self, claim: Claim, base: Base | None, pages: Sequence[Page], parts: tuple[Part, ...], text: str
+        self,
+        claim: Claim,
+        base: Base | None,
+        pages: Sequence[Page],
+        composed: Composed,
+        hashes: tuple[bytes, bytes],
     ) -> list[Step]:
-        """What to store for `text`, oldest first; empty where a reader sees no difference.
+        """What to store for what a visit composed, oldest first; empty where a reader sees no difference.
 
         Raises BoundedError where reading takes more than its limits.
         """
-        read, links = await self._reader.hashes(text)
+        (read, links), parts, text = hashes, composed.parts, composed.text
         if base is None:
             return [Step("first", text, read, links, parts)]
         if is_comparable(base.origin, parts):
@@ -70,10 +79,7 @@ class Judge:
                 return []
             before = await contents.fetch_text(self._db, base.text_sha256)
             return [Step("change", text, read, links, parts, judged=await self._judge(claim, before, text))]
-        again = await self._read_again(base, pages)
-        if again is None:
-            log.info("technical_snapshot document=%s reason=not_readable_again", claim.name)
-            return [Step("technical", text, read, links, parts)]
+        again = await self._read_again(base, pages, composed)
         old_read, old_links = await self._reader.hashes(again.text)
         if (old_read, old_links) == (read, links):
             return [Step("technical", text, read, links, parts)]
@@ -91,20 +97,29 @@ class Judge:
             platform=claim.platform_name,
         )
 
-    async def _read_again(self, base: Base, pages: Sequence[Page]) -> _Again | None:
-        """The pages of the base by today's rules; None where one of them is not there or gives no text."""
+    async def _read_again(self, base: Base, pages: Sequence[Page], composed: Composed) -> _Again:
+        """The base by today's rules. A page that it does not hold, or that gives no text any more, has today's text.
+
+        What such a page says today is then no change of the platform: nobody knows what it said before.
+        """
         rows = {row["page_id"]: row for row in await collecting.captures_of(self._db, base.captures)}
+        known = {page.id: page for page in pages}
         texts: list[tuple[str, str]] = []
         parts: list[Part] = []
-        for page in pages:
-            text = await self._text_again(rows.get(page.id), page)
+        for part in composed.parts:
+            row = rows.get(part.page_id)
+            same = row is not None and row["step"] == part.step  # never one step's text against another's
+            text = await self.text_again(row, known[part.page_id]) if same else None
             if text is None:
-                return None
-            texts.append((page.url, text))
-            parts.append(Part(page.id, page.rule_id, page.url, hashlib.sha256(text.encode()).digest()))
+                log.info("page_not_comparable page=%d snapshot=%d", part.page_id, base.id)
+                text = composed.texts[part.page_id]
+            texts.append((part.url, text))
+            sha256 = hashlib.sha256(text.encode()).digest()
+            parts.append(Part(part.page_id, part.rule_id, part.url, sha256, part.step))
         return _Again(compose(texts), tuple(parts))
 
-    async def _text_again(self, row: Mapping[str, Any] | None, page: Page) -> str | None:
+    async def text_again(self, row: Mapping[str, Any] | None, page: Page) -> str | None:
+        """A stored capture (a row of `captures_of`) by today's rule of its page; None where it gives no text."""
         if row is None or row["raw_sha256"] is None:
             return None
         try:

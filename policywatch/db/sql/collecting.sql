@@ -28,16 +28,29 @@ RETURNING d.id, p.key AS platform, d.key AS document, p.name AS platform_name, d
 -- name: pages_of
 -- The active pages of claimed documents in reading order, each with its rule and its last good capture.
 SELECT g.id, g.document_id, g.url, g.render, g.headers, g.rule_id, r.definition AS rule, g.etag, g.last_modified,
-       c.id AS good_capture, c.rule_id AS good_rule, c.raw_sha256, c.text_sha256, c.signals ->> 'engine' AS engine
+       c.id AS good_capture, c.rule_id AS good_rule, c.raw_sha256, c.text_sha256, c.signals ->> 'engine' AS engine,
+       a.id AS accepted_capture, a.text_sha256 AS accepted_text, p.key AS platform, g.credential,
+       g.step, g.step_reason, coalesce(c.step, 'http') AS good_step,
+       g.step = 'browser' AND NOT EXISTS (SELECT FROM app.captures y WHERE y.page_id = g.id AND y.at > app.pw_now() - interval '7 days'
+         AND (y.step = 'http' OR y.signals ? 'plain')) AS plain_due,
+       d.robots_override IS NOT NULL AS overridden, extract(epoch FROM app.pw_now() - g.full_fetch_at)::double precision AS full_age
 FROM app.document_pages g
+JOIN app.policy_documents d ON d.id = g.document_id
+JOIN app.platforms p ON p.id = d.platform_id
 JOIN app.extraction_rules r ON r.id = g.rule_id
 LEFT JOIN app.captures c ON c.id = g.good_capture
+LEFT JOIN LATERAL (SELECT x.id, x.text_sha256 FROM app.captures x
+                   WHERE x.page_id = g.id AND x.state = 'suspect' AND x.accepted_at IS NOT NULL
+                     AND x.id > coalesce(g.good_capture, 0) ORDER BY x.at DESC LIMIT 1) a ON true
 WHERE g.document_id = ANY (%(documents)s) AND g.state = 'active'
 ORDER BY g.document_id, g.position, g.id;
 
 -- name: newest_snapshots
 -- The base of the next comparison of each document.
-SELECT s.id, s.document_id, s.fetched_at, s.source, s.text_sha256, s.reader_hash, s.link_hash, s.captures, s.origin
+SELECT s.id, s.document_id, s.fetched_at, s.source, s.text_sha256, s.reader_hash, s.link_hash, s.captures, s.origin,
+       EXISTS (SELECT FROM app.policy_snapshots n WHERE n.document_id = d.id AND n.id > d.newest_snapshot)
+       OR EXISTS (SELECT FROM app.change_states c WHERE c.document_id = d.id AND c.status = 'second_look')
+       OR EXISTS (SELECT FROM app.document_variants v WHERE v.document_id = d.id) AS open
 FROM app.policy_documents d
 JOIN app.snapshot_keys k ON k.id = d.newest_snapshot
 JOIN app.policy_snapshots s ON s.id = k.id AND s.fetched_at = k.fetched_at
@@ -45,7 +58,7 @@ WHERE d.id = ANY (%(documents)s);
 
 -- name: captures_of
 -- What the captures behind a snapshot hold, for reading them again under another rule.
-SELECT c.id, c.page_id, c.raw_sha256, c.final_url, c.headers ->> 'content-type' AS content_type
+SELECT c.id, c.page_id, c.raw_sha256, c.final_url, c.headers ->> 'content-type' AS content_type, c.step
 FROM app.captures c WHERE c.id = ANY (%(captures)s);
 
 -- name: renew_lease
@@ -55,7 +68,8 @@ WHERE id = %(document)s AND owner = %(worker)s AND fence = %(fence)s;
 
 -- name: put_back
 -- The visit did not take place (its host asks to wait, the daemon stops), due again after `wait`.
-UPDATE app.policy_documents SET owner = NULL, lease_until = NULL, due_at = app.pw_now() + %(wait)s::interval
+UPDATE app.policy_documents SET owner = NULL, lease_until = NULL, due_at = app.pw_now() + %(wait)s::interval,
+  cause = coalesce(%(cause)s, cause)
 WHERE id = %(document)s AND owner = %(worker)s AND fence = %(fence)s;
 
 -- name: finish_visit
@@ -74,15 +88,17 @@ RETURNING newest_snapshot, failures, version;
 -- name: add_capture
 -- Key (page, fence): a second result of the same visit cannot be stored at all.
 INSERT INTO app.captures (document_id, page_id, fence, state, status, headers, redirects, final_url, raw_sha256,
-  text_sha256, rule_id, conditional, signals, cause, elapsed)
+  text_sha256, rule_id, conditional, quality, signals, cause, egress, robots, step, elapsed)
 VALUES (%(document)s, %(page)s, %(fence)s, %(state)s, %(status)s, %(headers)s::jsonb, %(redirects)s::jsonb,
-  %(final_url)s, %(raw_sha256)s, %(text_sha256)s, %(rule)s, %(conditional)s, %(signals)s::jsonb, %(cause)s,
+  %(final_url)s, %(raw_sha256)s, %(text_sha256)s, %(rule)s, %(conditional)s, %(quality)s, %(signals)s::jsonb, %(cause)s,
+  %(egress)s, %(robots)s, %(step)s,
   %(elapsed)s::interval)
 RETURNING id;
 
 -- name: mark_page_good
 -- The validators are the server's own words, of good captures alone.
 UPDATE app.document_pages SET health = 'ok', cause = NULL, failing_since = NULL,
+  failures = 0, suspects = 0, suspect_capture = NULL,
   etag = %(etag)s, last_modified = %(last_modified)s, good_capture = %(capture)s,
   full_fetch_at = app.pw_now(), last_visit_at = app.pw_now(), last_good_at = app.pw_now()
 WHERE id = %(page)s;
@@ -90,38 +106,29 @@ WHERE id = %(page)s;
 -- name: mark_page_unchanged
 -- 304 or the same bytes: all that is known of the page stays.
 UPDATE app.document_pages SET health = 'ok', cause = NULL, failing_since = NULL,
+  failures = 0, suspects = 0, suspect_capture = NULL,
   last_visit_at = app.pw_now(), last_good_at = app.pw_now()
 WHERE id = %(page)s;
 
 -- name: mark_page_failing
 -- The last good capture and its validators stay, only the fault is noted.
 UPDATE app.document_pages SET health = %(health)s, cause = %(cause)s,
-  failing_since = coalesce(failing_since, app.pw_now()), last_visit_at = app.pw_now()
+  failing_since = coalesce(failing_since, app.pw_now()), last_visit_at = app.pw_now(), failures = failures + 1,
+  suspects = CASE WHEN %(suspect)s::bigint IS NULL THEN suspects ELSE suspects + 1 END,
+  suspect_capture = coalesce(%(suspect)s, suspect_capture)
 WHERE id = %(page)s;
 
--- name: take_lane
--- One request at a time per host over all daemons. A row: the lane is ours until the lease ends.
-INSERT INTO app.hosts AS h (host, owner, lease_until, next_allowed_at)
-VALUES (%(host)s, %(holder)s, app.pw_now() + %(lease)s::interval, app.pw_now())
-ON CONFLICT (host) DO UPDATE SET owner = excluded.owner, lease_until = excluded.lease_until
-  WHERE h.next_allowed_at <= app.pw_now() AND (h.lease_until IS NULL OR h.lease_until < app.pw_now())
-RETURNING h.host;
+-- name: mark_step
+-- What read the page now; nothing is written where it is as it was.
+UPDATE app.document_pages SET step = %(step)s, step_reason = %(reason)s
+WHERE id = %(page)s AND (step, step_reason) IS DISTINCT FROM (%(step)s, %(reason)s);
 
--- name: lane_wait
--- Seconds until the lane of a host may be free: its gap or Retry-After, or the lease of who holds it.
-SELECT greatest(extract(epoch FROM h.next_allowed_at - app.pw_now()), 0)::double precision AS gap,
-       coalesce(h.lease_until >= app.pw_now(), false) AS held
-FROM app.hosts h WHERE h.host = %(host)s;
-
--- name: leave_lane
--- The next request to this host waits for the gap.
-UPDATE app.hosts SET owner = NULL, lease_until = NULL,
-  next_allowed_at = greatest(next_allowed_at, app.pw_now() + %(gap)s::interval)
-WHERE host = %(host)s AND owner = %(holder)s;
-
--- name: ask_later
--- The host itself asked for time (Retry-After).
-UPDATE app.hosts SET next_allowed_at = greatest(next_allowed_at, app.pw_now() + %(wait)s::interval) WHERE host = %(host)s;
+-- name: mark_page_accepted
+-- A person's word makes a suspect capture the last good one; no validator of it is ever sent.
+UPDATE app.document_pages SET good_capture = %(capture)s, etag = NULL, last_modified = NULL, health = 'ok', cause = NULL,
+  failing_since = NULL, failures = 0, suspects = 0, suspect_capture = NULL, last_visit_at = app.pw_now(),
+  last_good_at = app.pw_now()
+WHERE id = %(page)s;
 
 -- name: due_ids
 -- What is due at this moment and can be visited.

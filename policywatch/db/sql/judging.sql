@@ -20,9 +20,10 @@ WHERE id = %(document)s;
 
 -- name: add_state
 -- The change's anchor and place in the queue.
-INSERT INTO app.change_states (document_id, detected_at, status, historical, machine_severity, severity, second_look_at)
+INSERT INTO app.change_states (document_id, detected_at, status, historical, machine_severity, severity, second_look_at, looks,
+  reverts, same_as)
 VALUES (%(document)s, coalesce(%(detected_at)s::timestamptz, app.pw_now()), %(status)s, %(historical)s, %(severity)s, %(severity)s,
-  CASE WHEN %(status)s = 'second_look' THEN app.pw_now() + %(second_look)s::interval END)
+  app.pw_now() + %(second_look)s::interval, %(looks)s, %(reverts)s, %(same_as)s)
 RETURNING change_id, detected_at;
 
 -- name: add_change
@@ -48,15 +49,3 @@ VALUES (%(document)s, %(snapshot)s, to_tsvector('english', left(%(text)s, 250000
 ON CONFLICT (document_id) DO UPDATE
 SET snapshot_id = excluded.snapshot_id, words = excluded.words, updated_at = app.pw_now()
 WHERE app.document_search.snapshot_id <= excluded.snapshot_id;
-
--- name: confirm_changes
--- The second look saw the same text again.
-UPDATE app.change_states SET status = 'queued', version = version + 1, updated_at = app.pw_now()
-WHERE document_id = %(document)s AND status = 'second_look' AND second_look_at <= app.pw_now()
-RETURNING change_id, version;
-
--- name: doubt_changes
--- The second look saw yet another text: a person decides.
-UPDATE app.change_states SET status = 'unconfirmed', version = version + 1, updated_at = app.pw_now()
-WHERE document_id = %(document)s AND status = 'second_look'
-RETURNING change_id, version;

@@ -1,0 +1,97 @@
+"""One page as a visit takes it: read, held against its own past, and what a person accepted taken into account.
+
+A suspect capture is kept with its text and its signs and is never compared. One that a person accepted counts as
+good as soon as it is seen again, and stands for the page where the page cannot be read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+from policywatch.db import contents, looks
+from policywatch.db.collecting import Page
+from policywatch.db.pool import Database
+from policywatchd.collect.ladder import Ladder
+from policywatchd.collect.seen import Fault, Seen
+from policywatchd.reader import BoundedError, Gauged, Reader
+
+__all__ = ["Sight"]
+
+log = logging.getLogger("policywatch.collect")
+
+_HEAD = 40_000  # bytes of the body in which signs are looked for
+#: What the signs of a bad capture say of the page's health; the heaviest sign decides.
+_HEALTH = {
+    **dict.fromkeys(
+        ("challenge", "login", "blocked", "rate_limit", "consent", "gate", "password"), "blocked"
+    ),
+    **dict.fromkeys(("paywall",), "blocked"),
+    **dict.fromkeys(("front_page", "other_site", "other_page"), "moved"),
+    **dict.fromkeys(("missing", "status"), "gone"),
+    "unavailable": "degraded",
+}
+
+
+class Sight:
+    """Looks at pages for visits."""
+
+    def __init__(self, db: Database, pages: Ladder, reader: Reader) -> None:
+        self._db, self._pages, self._reader = db, pages, reader
+
+    async def see(self, page: Page, language: str) -> Seen:
+        """A look at a page whose document is in `language`. Raises HostBusy where its host asks to wait."""
+        seen = await self._pages.read(page)
+        if page.accepted_capture is not None:
+            if seen.text is not None and _sha256(seen.text) == page.accepted_text:
+                return replace(seen, fault=None, accepted=page.accepted_capture)
+            seen = await self.gauge(seen, language)
+            return seen if seen.fault is None else replace(seen, accepted=page.accepted_capture)
+        return await self.gauge(seen, language)
+
+    async def gauge(self, seen: Seen, language: str) -> Seen:
+        """Judge a capture whose text is new; a bad one gets its fault."""
+        page = seen.page
+        if seen.text is None or seen.fault is not None or _sha256(seen.text) == page.text_sha256:
+            return seen
+        past = await looks.past_of(self._db, page.id)
+        last = None if page.text_sha256 is None else await contents.fetch_text(self._db, page.text_sha256)
+        kind = seen.headers.get("content-type", "")
+        look = {
+            "status": seen.status,
+            "content_type": kind,
+            "url": page.url,
+            "final_url": seen.final_url or page.url,
+            "redirects": [dict(hop) for hop in seen.redirects],
+            "text": seen.text,
+        }
+        try:
+            found = await self._reader.quality(
+                look,
+                b"" if seen.raw is None or seen.raw.startswith(b"%PDF-") else seen.raw[:_HEAD],
+                lengths=past.lengths,
+                last=last,
+                neighbours=past.neighbours,
+                language=language,
+            )
+        except BoundedError as error:
+            cause = f"the page cannot be judged within its limits ({error.reason})"
+            return replace(seen, fault=Fault("suspect", "needs-rules", cause))
+        hashes = (found.reader_hash, found.link_hash)
+        seen = replace(seen, quality=found.score, signals=found.signals, hashes=hashes)
+        return replace(seen, fault=_suspicion(found)) if found.suspect else seen
+
+
+def _suspicion(found: Gauged) -> Fault:
+    heavy: Sequence[dict[str, object]] = sorted(
+        (dict(one) for one in found.signals), key=lambda one: -float(str(one["weight"]))
+    )
+    said = "; ".join(str(one["detail"]) for one in heavy[:3])
+    health = next((_HEALTH[str(one["name"])] for one in heavy if one["name"] in _HEALTH), "needs-rules")
+    return Fault("suspect", health, f"this is hardly the policy: {said}"[:500])
+
+
+def _sha256(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
