@@ -39,16 +39,28 @@ class Schedule:
         self.visits = 0
         self.on_visited: Callable[[Visited], None] = lambda visited: None
 
-    async def run(self, stopping: asyncio.Event, wake: asyncio.Event, progressed: Callable[[], None]) -> None:
-        """Visit what is due until `stopping`, then end the open visits within 30 s. `wake`: look at once."""
+    async def run(
+        self,
+        stopping: asyncio.Event,
+        wake: asyncio.Event,
+        progressed: Callable[[], None],
+        renewal: asyncio.Event | None = None,
+    ) -> None:
+        """Visit what is due until `stopping`, then end the open visits within 30 s. `wake`: look at once.
+
+        Once `renewal` is set nothing more is claimed, and this returns when the open visits have ended by themselves.
+        """
         self._look = wake
         try:
             while not stopping.is_set():
                 progressed()
                 self._look.clear()
-                if await self._start(None):
-                    continue
-                await self._idle(stopping)
+                if renewal is not None and renewal.is_set():
+                    if not self._polling.running:
+                        return
+                    await self._wait(1.0)
+                elif not await self._start(None):
+                    await self._idle(stopping)
         finally:
             await self.stop()
 

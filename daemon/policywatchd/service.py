@@ -14,10 +14,11 @@ import random
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from policywatch.db import workers
@@ -79,6 +80,9 @@ class Service:
 
     Rooms use: `db`, `settings`, `worker_id` (the name in leases), `reader`, `network`, `draw`, `today()`,
     `stopping`, `progress(room)`, `wake(room)` (an event that hints set) and `pause(room, seconds)`.
+
+    `settings` are replaced as a whole while the daemon runs. A room reads them anew each time, or takes them at its
+    start and opens itself again, at a moment when nothing is cut, once `renewal(room)` is set.
     """
 
     def __init__(
@@ -102,7 +106,10 @@ class Service:
         self.stopping = asyncio.Event()
         self.loops: dict[str, Loop] = {}
         self.counters: dict[str, int] = {}
+        #: How the settings stand, for the heartbeat: file, sha256, loaded_at, fault, needs_restart.
+        self.settings_state: dict[str, Any] = {"sha256": settings.sha256, "fault": None, "needs_restart": []}
         self._wakes: dict[str, asyncio.Event] = {}
+        self._renewals: dict[str, asyncio.Event] = {}
 
     # -- what the rooms call --
 
@@ -118,6 +125,17 @@ class Service:
     def wake(self, room: str) -> asyncio.Event:
         """Set by hints of the database that concern the room, after a reconnection, and by the stop."""
         return self._wakes.setdefault(room, asyncio.Event())
+
+    def renewal(self, room: str) -> asyncio.Event:
+        """Set when settings that the room took at its start were replaced; the room clears it as it opens again."""
+        return self._renewals.setdefault(room, asyncio.Event())
+
+    def replace_settings(self, settings: Settings, rooms: Iterable[str]) -> None:
+        """From here on these settings hold; `rooms` took some of the old ones at their start."""
+        self.settings = settings
+        for room in rooms:
+            self.renewal(room).set()
+            self.wake(room).set()
 
     async def pause(self, room: str, seconds: float) -> None:
         """Sleep until the room is woken, but no longer than that."""
@@ -151,7 +169,7 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT):
             running.add_signal_handler(number, self.stop)
         try:
-            await self._beat()
+            await self.beat()
             notify("READY=1")
             log.info("daemon_started worker=%s loops=%s", self.worker_id, ",".join(self.loops))
             aside = [asyncio.create_task(self._beats()), asyncio.create_task(self._listen())]
@@ -202,7 +220,7 @@ class Service:
         while True:
             await asyncio.sleep(_BEAT)
             try:
-                await self._beat()
+                await self.beat()
             except PolicyWatchError as error:
                 log.warning("heartbeat_missed what=%s", error.what)
                 continue
@@ -216,7 +234,8 @@ class Service:
             else:
                 notify("WATCHDOG=1")
 
-    async def _beat(self) -> None:
+    async def beat(self) -> None:
+        """Say now that this daemon lives, and how its loops and its settings stand."""
         now = time.monotonic()
         await workers.beat(
             self.db,
@@ -228,6 +247,7 @@ class Service:
             progress={
                 "loops": {name: round(now - loop.progress, 1) for name, loop in self.loops.items()},
                 "counters": self.counters,
+                "settings": self.settings_state,
             },
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from policywatch.db.pool import Database, Tx
@@ -15,6 +15,7 @@ __all__ = [
     "Forgotten",
     "audit",
     "beat",
+    "clock",
     "close_alert",
     "config_value",
     "end_stale_sessions",
@@ -89,6 +90,12 @@ async def forget(db: Database, keep_measures: timedelta) -> Forgotten:
             break
     await db.run(_sql.forget_workers)
     return Forgotten(row["way"], rows)
+
+
+async def clock(db: Database | Tx) -> datetime:
+    """The time by the database's clock, the only one that counts."""
+    found: datetime = await db.value(_sql.clock)
+    return found
 
 
 async def config_value(db: Database, key: str) -> Any:

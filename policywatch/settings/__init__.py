@@ -16,6 +16,7 @@ from policywatch.settings.catalogue import (
     Range,
     RobotsOverride,
 )
+from policywatch.settings.difference import Difference, difference, kept_until_restart, masked
 from policywatch.settings.environment import NOT_SETTINGS
 from policywatch.settings.faults import SettingsFaults
 from policywatch.settings.listing import CatalogueDocument, catalogue, secret_references
@@ -54,6 +55,7 @@ __all__ = [
     "Credential",
     "Database",
     "Desk",
+    "Difference",
     "Document",
     "Fetch",
     "Guidance",
@@ -74,12 +76,15 @@ __all__ = [
     "as_yaml",
     "catalogue",
     "default_state_folder",
+    "difference",
     "effective",
     "find",
     "format_duration",
     "format_size",
     "json_schema",
+    "kept_until_restart",
     "load",
+    "masked",
     "parse_duration",
     "places",
     "schema_text",

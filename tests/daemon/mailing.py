@@ -43,6 +43,7 @@ class Room:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     turns: int = 0
     woken: asyncio.Event = field(default_factory=asyncio.Event)
+    renewed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def progress(self, room: str) -> None:
         """The room lives."""
@@ -51,6 +52,10 @@ class Room:
     def wake(self, room: str) -> asyncio.Event:
         """Its hint."""
         return self.woken
+
+    def renewal(self, room: str) -> asyncio.Event:
+        """New settings for it."""
+        return self.renewed
 
 
 @dataclass

@@ -58,10 +58,23 @@ class Service(Protocol):
     def wake(self, room: str) -> asyncio.Event:
         """Set by hints of the database that concern the room."""
 
+    def renewal(self, room: str) -> asyncio.Event:
+        """Set when settings that the room took at its start were replaced."""
+
 
 async def run(service: Service) -> None:
-    """Publish until the daemon stops; without the master key only say so. SettingsError: no relay's password."""
-    settings = service.settings
+    """Publish until the daemon stops; without the master key only say so. SettingsError: no relay's password.
+
+    With a new relay or sender it opens itself again, after every mail in hand has its answer.
+    """
+    while not service.stopping.is_set():
+        service.renewal("publish").clear()
+        await _publish(service)
+
+
+async def _publish(service: Service) -> None:
+    """Publish with the settings of this moment, until the stop or until they were replaced."""
+    settings, until = service.settings, asyncio.Event()
     keys = await _keys(service)
     if keys is None:
         return
@@ -75,13 +88,28 @@ async def run(service: Service) -> None:
         keys,
         relay,
         service.worker_id,
-        service.stopping,
+        until,
         journal,
+        hurry=service.stopping,
         progress=lambda: service.progress("publish"),
     )
     async with asyncio.TaskGroup() as group:
         group.create_task(sending.run())
-        group.create_task(_look(service, keys, sending))
+        group.create_task(_look(service, keys, sending, until))
+        group.create_task(_set_at_the_end(service, until))
+
+
+async def _set_at_the_end(service: Service, until: asyncio.Event) -> None:
+    """Set `until` at the daemon's stop, or when the settings were replaced."""
+    ends = (service.stopping, service.renewal("publish"))
+    waits = [asyncio.create_task(event.wait()) for event in ends]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waits:
+            task.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+    until.set()
 
 
 async def _keys(service: Service) -> Keys | None:
@@ -132,10 +160,10 @@ def journals(settings: Settings) -> Path:
     return settings.database.state_folder / "journal"
 
 
-async def _look(service: Service, keys: Keys, sending: Sending) -> None:
+async def _look(service: Service, keys: Keys, sending: Sending, until: asyncio.Event) -> None:
     """Audiences, releases, recovery and ends, again and again."""
     looks = 0
-    while not service.stopping.is_set():
+    while not until.is_set():
         service.progress("publish")
         service.wake("publish").clear()
         wait = LOOK_SECONDS

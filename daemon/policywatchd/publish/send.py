@@ -47,7 +47,7 @@ _UNKNOWN = "the daemon was stopped before the relay answered"
 
 
 class Sending:
-    """Sends everything that is released, until `stopping` is set. One per daemon; call `run` once."""
+    """Sends everything that is released, until `stopping` is set; then, without `hurry`, waits for every answer."""
 
     def __init__(
         self,
@@ -59,14 +59,14 @@ class Sending:
         stopping: asyncio.Event,
         journal: Journal,
         *,
+        hurry: asyncio.Event | None = None,
         progress: Callable[[], None] = lambda: None,
         monotonic: Callable[[], float] = time.monotonic,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._db, self._keys, self._worker, self._stopping = db, keys, worker, stopping
-        self._journal = journal
-        self._window = mail.window
-        self._pace = Pace(mail.rate, monotonic)
+        self._journal, self._hurry = journal, hurry or stopping
+        self._window, self._pace = mail.window, Pace(mail.rate, monotonic)
         self._progress, self._monotonic, self._uniform = progress, monotonic, uniform
         self._lanes = [Lane(relay) for _ in range(min(mail.connections, mail.window))]
         self._todo: asyncio.Queue[Ready] = asyncio.Queue()
@@ -374,6 +374,8 @@ class Sending:
         self._give_back(_UNKNOWN)
         deadline = self._monotonic() + STOP_SECONDS
         while self._in_hand and self._monotonic() < deadline:
+            if not self._hurry.is_set():
+                deadline = self._monotonic() + STOP_SECONDS
             self._progress()
             self._news.clear()
             with contextlib.suppress(TimeoutError):

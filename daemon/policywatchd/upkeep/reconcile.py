@@ -18,7 +18,7 @@ from policywatch.db import catalogue as rows
 from policywatch.db import workers
 from policywatch.db.catalogue import PageRow
 from policywatch.db.pool import Database, Tx
-from policywatch.settings import CatalogueDocument, Settings, catalogue
+from policywatch.settings import CatalogueDocument, Settings, catalogue, difference, effective
 
 __all__ = ["Reconciled", "reconcile", "rule_hash"]
 
@@ -47,8 +47,17 @@ def rule_hash(rule: Mapping[str, Any]) -> bytes:
     return hashlib.sha256(json.dumps(rule, sort_keys=True, ensure_ascii=False).encode()).digest()
 
 
-async def reconcile(db: Database, settings: Settings, *, force: bool = False) -> Reconciled:
-    """Bring the database to the settings; `force` also where their hash stands there already."""
+async def reconcile(
+    db: Database,
+    settings: Settings,
+    *,
+    force: bool = False,
+    previous: tuple[str, Mapping[str, Any]] | None = None,
+) -> Reconciled:
+    """Bring the database to the settings; `force` also where their hash stands there already.
+
+    `previous`: hash and `effective()` of the settings before these, so that the audit row can say what changed.
+    """
     async with db.transaction() as tx:
         await rows.lock_catalogue(tx)
         old = await rows.applied_hash(tx)
@@ -73,17 +82,31 @@ async def reconcile(db: Database, settings: Settings, *, force: bool = False) ->
             segments=segments,
             facts=facts,
         )
+        before, after = _changed(settings, old, previous)
         await workers.audit(
             tx,
             "config.applied",
             "config",
             "settings",
-            before={"sha256": old},
-            after={"sha256": settings.sha256, **done.to_json()},
+            before={"sha256": old, **before},
+            after={"sha256": settings.sha256, **done.to_json(), **after},
         )
         await workers.hint(tx, "document", 0)
     log.info("config_applied sha256=%s %s", settings.sha256[:12], done)
     return done
+
+
+def _changed(
+    settings: Settings, old: str | None, previous: tuple[str, Mapping[str, Any]] | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the audit row tells of the difference, before and after; nothing where the old settings are not known."""
+    if previous is None or previous[0] != old:
+        return {}, {}
+    found = difference(previous[1], effective(settings))
+    return (
+        {"changed": {one.key: one.before for one in found}},
+        {"changed": {one.key: one.after for one in found}},
+    )
 
 
 async def _platforms(tx: Tx, settings: Settings) -> int:

@@ -31,6 +31,10 @@ SELECT count(*) FROM noted;
 -- Older than the retention of metrics, in the way of the edition: rows a batch at a time, whole chunks, or by the server itself.
 SELECT way, gone FROM app.forget_metrics(%(keep)s::interval, %(most)s);
 
+-- name: clock
+-- The one clock of all daemons.
+SELECT app.pw_now();
+
 -- name: config_value
 -- One fact of this database.
 SELECT value FROM app.system_config WHERE key = %(key)s;
