@@ -1,0 +1,273 @@
+"""Pages that need a browser climb the ladder, stay there while they must, and what a step gives is not mixed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from policywatch.db.pool import Database
+from policywatch.settings import Settings
+from policywatchd.collect.ladder import first_step
+from policywatchd.collect.render import ADVICE, Renderer
+from policywatchd.once import Report, once
+from policywatchd.render.browser import Browser
+from policywatchd.render.server import Server
+from policywatchd.service import Network, Service
+from tests.daemon.collecting_world import TODAY
+from tests.daemon.script_web import BUILT, POLICY, ScriptWeb, browser_for_tests, script_page
+from tests.daemon.script_web import web as open_web
+from tests.databases import Scratch
+
+PLAIN = "<html><body><main>" + "".join(f"<p>{rule}</p>" for rule in POLICY) + "</main></body></html>"
+
+
+@pytest.mark.parametrize(
+    ("render", "step", "plain_due", "first"),
+    [
+        ("auto", "none", False, "http"),
+        ("auto", "http", False, "http"),
+        ("auto", "browser", False, "browser"),
+        ("auto", "browser", True, "http"),
+        ("never", "browser", False, "http"),
+        ("always", "none", False, "browser"),
+        ("always", "http", True, "browser"),
+    ],
+)
+def test_the_step_that_worked_is_tried_first_and_the_lower_one_once_a_week(
+    render: str, step: str, plain_due: bool, first: str
+) -> None:
+    assert first_step(render, step, plain_due=plain_due) == first
+
+
+@dataclass
+class World:
+    """A daemon, a web whose pages scripts may build, and the socket of a render service that may be there."""
+
+    scratch: Scratch
+    web: ScriptWeb
+    db: Database
+    socket: Path
+    stack: AsyncExitStack
+
+    def service(self, **page: Any) -> Service:
+        """A daemon that watches http://x.test/terms."""
+        fetch = {
+            "min_gap": "1 ms",
+            "timeout": "15 s",
+            "second_look": "off",
+            "render_socket": str(self.socket),
+        }
+        fetch |= page.pop("fetch", {})
+        declared = {"url": "http://x.test/terms", "select": ["main"], **page}
+        settings = Settings.model_validate(
+            {
+                "catalogue": "none",
+                "platforms": {
+                    "x": {"name": "X", "documents": {"terms": {"name": "Terms", "pages": [declared]}}}
+                },
+                "fetch": fetch,
+            }
+        )
+        service = Service(
+            self.db,
+            settings,
+            network=Network(self.web.resolve, self.web.allowed),
+            program="test",
+            draw=random.Random(1),
+            today=lambda: TODAY,
+        )
+        self.stack.push_async_callback(service.reader.close)
+        return service
+
+    async def look(self, service: Service) -> Report:
+        """One visit; what the web was asked before is forgotten."""
+        self.web.asked.clear()
+        return await once(service, ["x/terms"])
+
+    def row(self, statement: str) -> dict[str, Any]:
+        """The one row."""
+        (row,) = self.scratch.run(statement)
+        return row
+
+    def page(self) -> dict[str, Any]:
+        """How the page stands."""
+        return self.row(
+            "SELECT step, step_reason, health, cause FROM app.document_pages WHERE state = 'active'"
+        )
+
+    def agents(self) -> list[bool]:
+        """Of each request for the page: whether a browser made it."""
+        return ["Chrome" in one.headers["user-agent"] for one in self.web.asked if one.path == "/terms"]
+
+
+@asynccontextmanager
+async def opened(scratch: Scratch, folder: Path) -> AsyncIterator[World]:
+    scratch.run("UPDATE app.system_config SET value = '\"test\"' WHERE key = 'origin'")
+    async with AsyncExitStack() as stack:
+        web = await stack.enter_async_context(open_web())
+        web.pages["x.test", "/terms"] = BUILT
+        db = await Database.open(scratch.daemon, max_size=4, application="test daemon")
+        stack.push_async_callback(db.close)
+        yield World(scratch, web, db, folder / "render", stack)
+
+
+@pytest_asyncio.fixture
+async def world(database: Scratch, tmp_path: Path) -> AsyncIterator[World]:
+    async with opened(database, tmp_path) as world:
+        yield world
+
+
+@asynccontextmanager
+async def rendering(world: World) -> AsyncIterator[Browser]:
+    """A render service at the world's socket."""
+    browser = browser_for_tests()
+    server = Server(world.socket, browser, world.web.gate())
+    await server.start()
+    try:
+        yield browser
+    finally:
+        await server.close()
+
+
+@pytest.mark.needs_db
+@pytest.mark.needs_browser
+async def test_a_page_that_scripts_build_is_read_remembered_and_left_when_it_needs_no_browser(
+    world: World,
+) -> None:
+    world.scratch.replace_clock()
+    service = world.service()
+    async with rendering(world):
+        first = await world.look(service)
+        assert first.outcomes == {"first": 1}, first.lines()
+        assert world.agents() == [False, True]
+        told = world.page()
+        assert (told["step"], told["health"]) == ("browser", "ok")
+        assert "1 script" in told["step_reason"]
+        capture = world.row("SELECT step, state, headers, signals FROM app.captures")
+        assert (capture["step"], capture["state"]) == ("browser", "good")
+        assert "etag" not in capture["headers"] and "plain" in capture["signals"]
+        assert "sell" in world.row("SELECT words::text FROM app.document_search")["words"]
+
+        same = await world.look(service)
+        assert (same.outcomes, world.agents()) == ({"unchanged": 1}, [True])
+
+        world.web.pages["x.test", "/terms"] = BUILT.replace("end your account", "delete your account at once")
+        changed = await world.look(service)
+        assert (changed.outcomes, world.agents()) == ({"change": 1}, [True])
+
+        world.web.pages["x.test", "/terms"] = PLAIN
+        world.scratch.move_clock("8 days")
+        week = await world.look(service)
+        assert (week.outcomes, world.agents()) == ({"technical": 1}, [False])
+        assert world.page() == {"step": "http", "step_reason": None, "health": "ok", "cause": None}
+    assert len(world.scratch.run("SELECT change_id FROM app.change_states")) == 1
+
+
+@pytest.mark.needs_db
+@pytest.mark.needs_browser
+async def test_a_moved_page_is_built_at_its_new_host_in_that_hosts_lane(world: World) -> None:
+    world.web.pages["x.test", "/terms"] = (301, {"Location": "http://www.x.test/terms"}, "")
+    world.web.pages["www.x.test", "/terms"] = BUILT
+    async with rendering(world):
+        report = await world.look(world.service(render="always", headers={"X-Mark": "1"}))
+
+    assert report.outcomes == {"first": 1}, report.lines()
+    assert world.web.paths("www.x.test")[:2] == ["/robots.txt", "/terms"]
+    capture = world.row("SELECT redirects, final_url FROM app.captures")
+    assert [(hop["status"], hop["to"]) for hop in capture["redirects"]] == [(301, "http://www.x.test/terms")]
+    assert capture["final_url"] == "http://www.x.test/terms"
+    hosts = world.scratch.run("SELECT host FROM app.hosts WHERE owner IS NULL ORDER BY host")
+    assert [row["host"] for row in hosts] == ["www.x.test", "x.test"]
+
+
+@pytest.mark.needs_db
+@pytest.mark.needs_browser
+async def test_what_robots_refuses_no_browser_asks_for(world: World) -> None:
+    world.web.pages["x.test", "/robots.txt"] = (
+        200,
+        {"Content-Type": "text/plain"},
+        "User-agent: *\nDisallow: /terms",
+    )
+    async with rendering(world) as browser:
+        report = await world.look(world.service(render="always"))
+        assert browser.started == 0
+
+    assert report.outcomes == {"failed": 1}
+    assert world.web.paths() == ["/robots.txt"]
+    assert world.page()["health"] == "blocked"
+
+
+@pytest.mark.needs_db
+async def test_without_a_render_service_the_page_says_what_it_needs(world: World) -> None:
+    service = world.service()
+    report = await world.look(service)
+
+    assert report.outcomes == {"failed": 1}
+    assert ADVICE in report.lines()[0]
+    told = world.page()
+    assert (told["step"], told["health"], told["cause"]) == ("none", "degraded", ADVICE)
+    assert world.row("SELECT step, state FROM app.captures") == {"step": "http", "state": "suspect"}
+    assert len(world.scratch.run("SELECT id FROM app.policy_snapshots")) == 0
+
+
+@pytest.mark.needs_db
+async def test_where_the_browser_step_is_off_nothing_is_asked_of_it(world: World) -> None:
+    report = await world.look(world.service(fetch={"render": "off"}))
+
+    assert "fetch.render is off" in report.lines()[0]
+    assert world.page()["health"] == "degraded"
+
+
+@pytest.mark.needs_db
+async def test_a_page_that_is_only_missing_its_part_does_not_climb(world: World) -> None:
+    world.web.pages["x.test", "/terms"] = PLAIN.replace("<main>", "<main class=old>").replace(
+        "</main>", "</main>" + "<p>More words of the page.</p>" * 100
+    )
+    report = await world.look(world.service(select=["article"]))
+
+    assert report.outcomes == {"failed": 1}
+    assert world.page()["health"] == "needs-rules"
+
+
+@pytest.mark.needs_db
+async def test_a_page_that_is_never_rendered_stays_at_plain_http(world: World) -> None:
+    report = await world.look(world.service(render="never"))
+
+    assert report.outcomes == {"failed": 1}
+    assert (world.page()["health"], world.agents()) == ("needs-rules", [False])
+
+
+async def test_whoever_asks_whether_a_service_is_there_gets_nothing_where_none_is(tmp_path: Path) -> None:
+    assert await Renderer(tmp_path / "render").ping() is None
+
+
+@pytest.mark.needs_browser
+async def test_a_service_answers_who_it_is_refuses_nonsense_and_leaves_no_socket(tmp_path: Path) -> None:
+    async with open_web() as web:
+        server = Server(tmp_path / "render", browser_for_tests(), web.gate())
+        await server.start()
+        facts = await Renderer(tmp_path / "render").ping()
+        mode = (tmp_path / "render").stat().st_mode & 0o777
+        await server.close()
+
+    assert facts is not None and facts["rendered"] == 0
+    assert mode == 0o600
+    assert not (tmp_path / "render").exists()
+
+
+def test_a_shell_is_a_page_of_scripts() -> None:
+    from policywatch.reading.needs_js import shell_of
+
+    shell = shell_of(script_page("go()").encode(), "text/html")
+    assert shell is not None and shell.is_built_by_script
+    assert (shell.scripts, shell.root, shell.asks) == (1, True, True)
+    plain = shell_of((PLAIN * 4 + "<script>count()</script>").encode(), "text/html")
+    assert plain is not None and not plain.is_built_by_script
+    assert shell_of(b"%PDF-1.4", "application/pdf") is None
