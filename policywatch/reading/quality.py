@@ -16,7 +16,7 @@ from typing import Any
 from policywatch.reading import quality_signs as signs
 from policywatch.reading.compare import reader_hash
 from policywatch.reading.extract import MIN_TEXT
-from policywatch.reading.tongue import tongue
+from policywatch.reading.tongue import told, tongue
 
 __all__ = ["THRESHOLD", "History", "Look", "Quality", "Signal", "headings", "judge", "remember"]
 
@@ -116,7 +116,15 @@ def judge(look: Look, history: History, document_language: str) -> Quality:
     else:
         found += _of_text(look, look.text, history, document_language)
     score = round(min(1.0, sum(signal.weight for signal in found)), 3)
-    return Quality(score, tuple(found), score >= THRESHOLD)
+    return Quality(score, tuple(_storable(signal) for signal in found), score >= THRESHOLD)
+
+
+def _storable(signal: Signal) -> Signal:
+    """The signal without letters that a terminal or a database refuses; pages are quoted in it."""
+    if signal.detail.isprintable():
+        return signal
+    shown = "".join(letter if letter.isprintable() else " " for letter in signal.detail)
+    return Signal(signal.name, signal.weight, shown)
 
 
 def _of_answer(look: Look) -> Iterable[Signal]:
@@ -133,38 +141,39 @@ def _of_answer(look: Look) -> Iterable[Signal]:
 def _of_text(look: Look, text: str, history: History, document_language: str) -> Iterable[Signal]:
     """What the text and the page around it say."""
     here = headings(text)
-    usual = statistics.median(history.lengths) if history.lengths else 0
+    usual = min(statistics.median(history.lengths), history.lengths[0]) if history.lengths else 0
     share = len(text) / usual if usual else 1.0
     lost = len(history.headings - here) / len(history.headings) if history.headings else 0.0
     language = tongue(text) if len(text) >= _WORDS_TO_TELL else ""
     if len(text) in history.lengths and here == history.headings and language in ("", history.language):
         return  # as it always was
     page = signs.Page(look.head, text)
-    stands = bool(history.lengths) and share >= 0.6 and lost < _LOST and page.legal >= 5
+    stands = bool(history.lengths) and share >= 0.6 and lost < _LOST and page.lawful
     if len(text.strip()) < MIN_TEXT:
         yield Signal("thin", 0.6, f"{len(text.strip())} characters are no policy")
-    yield from _of_way(look)
-    for name, weight, detail in page.marks():
-        yield Signal(name, round(weight / 2, 3) if stands else weight, detail)
+    for name, weight, detail in (*_of_way(look), *page.marks()):
+        yield Signal(name, weight / 2 if stands else weight, detail)
     yield from _of_history(text, share, lost, here, history, page)
     yield from _of_letters(text)
-    expected = {document_language.lower()[:2], history.language} - {""}
+    expected = {told(document_language), history.language} - {""}
     if language and expected and language not in expected:
         yield Signal("language", 0.6, f"the text is in {language}, expected {' or '.join(sorted(expected))}")
     if history.known_texts and reader_hash(text) in history.known_texts:
-        yield Signal("other_page", 0.6, "the text is that of another page of the platform")
+        # Two pages may share a text; one that keeps the usual headings is still its own.
+        kept = len(history.headings) >= _FEW_HEADINGS and lost < _LOST
+        yield Signal("other_page", 0.2 if kept else 0.6, "the text is that of another page of the platform")
 
 
-def _of_way(look: Look) -> Iterable[Signal]:
+def _of_way(look: Look) -> Iterable[signs.Mark]:
     """Where the redirects led."""
     if not look.final_url or look.final_url == look.url:
         return
     if word := signs.gate_in_path(look.url, look.final_url):
-        yield Signal("gate", 0.5, f"the page led to {word}")
+        yield "gate", 0.5, f"the page led to {word}"
     elif signs.to_front_page(look.url, look.final_url):
-        yield Signal("front_page", 0.3, "the page led to the front page")
+        yield "front_page", 0.3, "the page led to the front page"
     if signs.site(look.url) != signs.site(look.final_url):
-        yield Signal("other_site", 0.3, f"the page led to {signs.site(look.final_url)[:100]}")
+        yield "other_site", 0.3, f"the page led to {signs.site(look.final_url)[:100]}"
 
 
 def _of_history(
@@ -174,16 +183,18 @@ def _of_history(
     short = next((weight for limit, weight in _SHORT if share < limit), 0.0)
     if short:
         yield Signal("short", short, f"{share:.0%} of the usual length")
-    new = len(here - history.headings)
+    fresh = here - history.headings
+    if len(fresh) == 1:  # the last heading of a cut text may be a stump
+        fresh = frozenset(one for one in fresh if not any(old.startswith(one) for old in history.headings))
     many = len(history.headings) >= _FEW_HEADINGS
     if many and lost >= _LOST:
-        weight = 0.1 if new and page.legal >= 5 else 0.2
+        weight = 0.1 if fresh and page.lawful else 0.3 if lost == 1.0 and page.legal < 3 else 0.2
         yield Signal("headings", weight, f"{lost:.0%} of the usual headings are missing")
     if history.lengths and share < 0.75:
         torn = signs.torn(text)
-        if torn and (not many or (not new and lost > 0)):
-            yield Signal("cut", 0.4, "the text ends in the middle")
-        elif share < 0.3 and many and lost >= _LOST and not new:
+        if torn and not fresh:
+            yield Signal("cut", 0.4, "the text ends in the middle of a sentence")
+        elif share < 0.3 and many and lost >= _LOST and not fresh:
             yield Signal("cut", 0.3, "only some of the usual headings are left, and none is new")
 
 
@@ -191,7 +202,7 @@ def _of_letters(text: str) -> Iterable[Signal]:
     """Letters that came wrong."""
     broken = text.count("\ufffd")
     if broken > max(1, _GARBLED * len(text)):
-        yield Signal("replacement", 0.5, f"{broken} letters could not be read")
+        yield Signal("replacement", 0.6, f"{broken} letters could not be read")
     pairs = signs.mojibake(text)
     if pairs > max(2, _GARBLED * len(text)):
-        yield Signal("mojibake", 0.5, f"{pairs} letters were read in the wrong encoding")
+        yield Signal("mojibake", 0.6, f"{pairs} letters were read in the wrong encoding")

@@ -7,11 +7,12 @@ bounded: of a long text only its top and its end are searched, since a wall has 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 from urllib.parse import urlsplit
 
-from policywatch.reading.quality_words import BUTTONS, LEGAL, WALLS
+from policywatch.reading.blocks import MAX_LINES
+from policywatch.reading.quality_words import BUTTONS, LEGAL, MISSING, WALLS
 from policywatch.reading.typography import unify
 
 __all__ = ["Page", "gate_in_path", "headings", "mojibake", "site", "to_front_page", "torn"]
@@ -21,7 +22,12 @@ _HEAD = 20_000  # characters of the body that are searched
 _TOP, _END = 3_000, 1_200  # characters of the text that are searched
 _SMALL = 2_000  # a text below it can be a wall as a whole
 _LINE = 120  # a longer line is prose, no title, message or button
-_RICH = 8  # different legal words that only a policy has
+_BODY = 12_000  # characters whose words are counted
+_RICH, _DENSE = 8, 4  # different legal words that only a policy has, and only a dense one
+_LAWLESS = 3  # fewer different legal words are hardly a policy
+_SENTENCE = 80  # characters: a longer line is no menu entry
+_UNFINISHED = 40  # characters: a shorter last line is a name or a button, and needs no full stop
+_MENU = 400  # a shorter text may do without sentences
 
 _UNDERLINE = re.compile(r"(?:=+|-{2,})\s*$")
 _COUNTED = re.compile(r"[\d\W_]+")
@@ -30,7 +36,7 @@ _TARGET = re.compile(r"\]\([^()\s]{0,2000}\)")
 _TITLE = re.compile(r"<title[^>]{0,200}>([^<]{0,300})", re.IGNORECASE)
 _PASSWORD = re.compile(r"""<input[^>]{0,500}type\s?=\s?["']?password""", re.IGNORECASE)
 _SCRIPTS = re.compile(r"<(script|style|noscript)\b.*?(?:</\1\s{0,9}>|\Z)", re.IGNORECASE | re.DOTALL)
-_TAG = re.compile(r"<[^>]{0,5000}>")
+_TAG = re.compile(r"<[^<>]{0,5000}>")
 # Tokens that stand only on the challenge itself; scripts of the same makers stand on good pages, too.
 _CHALLENGE = (
     *("_cf_chl_opt", "cf-chl-", "cf_chl_", "challenge-form", "challenge-running", "captcha-delivery.com"),
@@ -46,8 +52,12 @@ _GATES = (
     "checkpoint",
     "challenge",
     "captcha",
+    "authwall",
     "sorry",
-    "accounts",
+    "error",
+    "notfound",
+    "not-found",
+    "404",
 )
 _SECOND_LEVELS = frozenset(("co", "com", "org", "net", "gov", "ac", "edu", "or", "ne", "go", "gob"))
 _ENDS = ".!?:;…。！？)]}\"'”’»*|>_"
@@ -63,7 +73,7 @@ def headings(text: str) -> frozenset[str]:
     """Headings (`#` or underlined), without case, numbering, marks and years."""
     found: set[str] = set()
     above = ""
-    for line in text.split("\n"):
+    for line in text.split("\n", MAX_LINES):
         if line.startswith("#"):
             found.add(_plain(line[:500]))
         elif line[:1] in ("=", "-") and above.strip() and _UNDERLINE.match(line[:500]):
@@ -97,7 +107,7 @@ def gate_in_path(asked: str, answered: str) -> str:
     """The word for a gate among the parts of the answering path that the asked one did not have, or ""."""
     had = set(re.split(r"[/._]", _path(asked)))
     for part in re.split(r"[/._]", _path(answered)):
-        if part not in had and any(part == gate or part.startswith(gate + "-") for gate in _GATES):
+        if part not in had and part in _GATES:
             return part[:60]
     return ""
 
@@ -108,13 +118,21 @@ def to_front_page(asked: str, answered: str) -> bool:
 
 
 def torn(text: str) -> bool:
-    """Whether the last line stops in the middle of a sentence."""
-    line = text.rstrip()[-400:].rsplit("\n", 1)[-1].strip()
-    if not line or line[-1] in _ENDS:
+    """Whether the last line stops in the middle of a sentence or of its mark-up."""
+    line = text.rstrip()[-4_000:].rsplit("\n", 1)[-1].strip()
+    if not line:
+        return False
+    open_marks = (
+        line.count("[") > line.count("]") or line.rfind("](") > line.rfind(")") or line.count("**") % 2
+    )
+    if open_marks or (line.startswith("| ") and not line.endswith("|")):
+        return True
+    if line[-1] in _ENDS:
         return False
     if _HALF.search(line.lower()):
         return True
-    return len(line) > 60 and not line.startswith(("#", "*", "|", "["))
+    listed = line.startswith(("#", "* ", "- ", "|", "["))
+    return len(_TARGET.sub("]", line)) > (2 * _SENTENCE if listed else _UNFINISHED)
 
 
 def mojibake(text: str) -> int:
@@ -139,10 +157,30 @@ class Page:
         return self.text[:_TOP] + "\n" + self.text[-_END:]
 
     @cached_property
+    def _law(self) -> tuple[int, float]:
+        """Different words of law and rule, and their share of all words, at the top of the text."""
+        words = _WORD.findall(_TARGET.sub("]", self.text[:_BODY]).lower())
+        found = [word for word in words if word in LEGAL]
+        return len(set(found)), len(found) / max(1, len(words))
+
+    @property
     def legal(self) -> int:
         """How many different words of law and rule the text has."""
-        words = set(_WORD.findall(self.text[:12_000].lower()))
-        return len(words & LEGAL)
+        return self._law[0]
+
+    @property
+    def lawful(self) -> bool:
+        """Whether the text is written like a policy, so that what it says of log-in or captchas is its subject."""
+        different, share = self._law
+        return (different >= _RICH and share >= 0.01) or (different >= _DENSE and share >= 0.04)
+
+    @cached_property
+    def prose(self) -> float:
+        """Share of the text that stands in long lines; menus have next to none."""
+        lines = [
+            len(line) for raw in _TARGET.sub("]", self.text[:_BODY]).split("\n") if (line := raw.strip())
+        ]
+        return sum(length for length in lines if length >= _SENTENCE) / max(1, sum(lines))
 
     @cached_property
     def lines(self) -> list[str]:
@@ -160,46 +198,47 @@ class Page:
         """Every sign of the page itself."""
         yield from self._walls()
         yield from self._source()
-        if self.legal < 3 and self.text.strip():
+        if self.legal < _LAWLESS and self.text.strip():
             yield "no_legal_words", 0.25, "hardly a word of law or rule"
+        if len(self.text) >= _MENU and self.prose < 0.2 and self.text[:_BODY].isascii():
+            yield "no_prose", 0.25, "short lines and links, hardly a sentence"
 
     def _walls(self) -> Iterator[Mark]:
         """Messages of walls: a line of its own weighs more than a phrase in prose."""
         prose = unify(self.sample).lower()
-        top = self.lines[:6]
-        rich = self.legal >= _RICH
         for name, phrases in WALLS.items():
             said = [phrase for phrase in phrases if phrase in prose]
-            if name in ("consent", "cookies"):
-                said += [f"[{button}]" for button in BUTTONS if button in self.lines]
             titled = next((phrase for phrase in phrases if phrase in self.title), "")
-            if not said and not titled:
-                continue
-            weight = self._weight(said, top, rich=rich)
+            if name == "missing":
+                said += [match.group()[:80] for match in MISSING.finditer(prose)]
+                if not titled and (match := MISSING.search(self.title)):
+                    titled = match.group()[:80]
+            buttons = sorted(BUTTONS.intersection(self.lines)) if name == "consent" else []
+            weight = self._weight(said, buttons)
             if titled:
-                weight = max(weight, 0.2 if rich else 0.4)
+                weight = max(weight, 0.1 if self.lawful else 0.4)
             if weight:
-                shown = (said or [titled])[0]
-                yield name, weight, f'it says "{shown}"'
+                yield name, weight, f'it says "{(said or buttons or [titled])[0]}"'
 
-    def _weight(self, said: Iterable[str], top: list[str], *, rich: bool) -> float:
-        said = list(said)
+    def _weight(self, said: list[str], buttons: list[str]) -> float:
+        """What one kind of message weighs in a text of this size and wording."""
+        if self.small and len(buttons) > 1:
+            return 0.5
         if not said:
             return 0.0
-        alone = [phrase for phrase in said if any(phrase.strip("[]") in line for line in self.lines)]
-        first = [phrase for phrase in alone if any(phrase.strip("[]") in line for line in top)]
-        if rich:
-            return 0.0 if not self.small else 0.2 if len(alone) > 1 else 0.0
+        alone = any(phrase in line for phrase in said for line in self.lines)
+        if self.lawful:
+            return 0.0 if not self.small else 0.2 if alone else 0.1
         if self.small:
-            return 0.5 if len(said) > 1 or first else 0.3
-        return 0.4 if first else 0.1
+            return 0.5 if alone or len(said) > 1 else 0.3
+        return 0.4 if alone else 0.1
 
     def _source(self) -> Iterator[Mark]:
         """Signs in the page's source."""
         if not self.head:
             return
         lowered = self.head.lower()
-        rich = self.legal >= _RICH
+        rich = self.lawful
         if token := next((token for token in _CHALLENGE if token in lowered), ""):
             yield "challenge", 0.2 if rich else 0.5, f"the source holds {token}"
         if _PASSWORD.search(self.head):

@@ -6,7 +6,9 @@ ever says it; a legal word when a wall hardly ever does (so no "terms", "privacy
 
 from __future__ import annotations
 
-__all__ = ["BUTTONS", "LEGAL", "WALLS"]
+import re
+
+__all__ = ["BUTTONS", "LEGAL", "MISSING", "WALLS"]
 
 WALLS: dict[str, tuple[str, ...]] = {
     "missing": (
@@ -126,7 +128,13 @@ WALLS: dict[str, tuple[str, ...]] = {
             "down for maintenance",
         ),
         *("we'll be back soon", "we will be back", "back shortly", "try reloading", "reload page"),
-        *("technical error", "an error occurred", "an error has occurred", "please try again later"),
+        *(
+            '{"error"',
+            "technical error",
+            "an error occurred",
+            "an error has occurred",
+            "please try again later",
+        ),
         *("wartungsarbeiten", "vorübergehend nicht", "etwas ist schiefgelaufen", "später erneut"),
         *("en maintenance", "une erreur est survenue", "une erreur s'est produite", "en mantenimiento"),
         *("algo salió mal", "ha ocurrido un error", "em manutenção", "algo deu errado", "in manutenzione"),
@@ -180,6 +188,21 @@ WALLS: dict[str, tuple[str, ...]] = {
         *("abonnez-vous pour", "réservé aux abonnés", "suscríbete para", "abbonati per"),
     ),
 }
+
+# "This page ... is not available" in its many words; each alternative begins with a rare word, so a search is cheap.
+MISSING = re.compile(
+    r"\b(?:page|article)\b[^.\n]{0,40}?\b(?:isn't|not|no longer|cannot|can't|doesn't)\b[^.\n]{0,20}?"
+    r"\b(?:found|available|exists?|here|there)\b"
+    r"|\bcan(?:'t|not) find (?:that|this|the) (?:page|article)\b"
+    r"|\bseite\b[^.\n]{0,50}?(?:\bnicht (?:mehr )?(?:verfügbar|gefunden|vorhanden|auffindbar)|\bexistiert nicht|\bwurde entfernt)"
+    r"|\bpage\b[^.\n]{0,50}?(?:\bn'existe\b|\bintrouvable\b|\bn'est (?:pas|plus) disponible|\bété (?:déplacée|supprimée))"
+    r"|\bpágina\b[^.\n]{0,40}?\b(?:no (?:está disponible|existe|se encuentra)|não (?:está disponível|existe|foi encontrada))"
+    r"|\bpagina\b[^.\n]{0,40}?\b(?:non (?:è disponibile|esiste|è stata trovata)|niet (?:gevonden|beschikbaar)|bestaat niet)"
+    r"|\bstron[ay]\b[^.\n]{0,40}?\bnie (?:istnieje|jest dostępna|została znaleziona)"
+    r"|\bsidan\b[^.\n]{0,40}?\b(?:hittades inte|finns inte|är inte tillgänglig)"
+    r"|ページ[^。\n]{0,12}?(?:見つかりません|存在しません|削除され)"
+    r"|页面[^。\n]{0,10}?(?:不存在|找不到|无法)"
+)
 
 BUTTONS = frozenset(
     (

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-__all__ = ["tongue"]
+__all__ = ["told", "tongue"]
 
 _SAMPLE = 12_000  # characters: the first words of a policy are in the language of the rest
 _ENOUGH = 6  # small words that must be met
@@ -50,7 +50,25 @@ _SCRIPTS = (
     ("hi", re.compile(r"[\u0900-\u097f]")),
     ("th", re.compile(r"[\u0e00-\u0e7f]")),
 )
+# Codes whose texts look like another's to us.
+_ALIKE = {
+    **dict.fromkeys(("no", "nb", "nn"), "da"),
+    **dict.fromkeys(("uk", "bg", "sr", "mk", "be"), "ru"),
+    **dict.fromkeys(("fa", "ur"), "ar"),
+    "sk": "cs",
+    "ms": "id",
+    "mr": "hi",
+    "ne": "hi",
+    "iw": "he",
+}
 _TARGET = re.compile(r"\]\([^()\s]{0,2000}\)|https?://\S+")
+
+
+def told(code: str) -> str:
+    """What `tongue` says of texts in the language `code` ("de", "pt-BR"), or "" for one that it does not know."""
+    short = code.lower().partition("-")[0]
+    short = _ALIKE.get(short, short)
+    return short if short in _SMALL_WORDS or any(short == language for language, _ in _SCRIPTS) else ""
 
 
 def tongue(text: str) -> str:
