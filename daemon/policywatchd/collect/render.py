@@ -54,6 +54,7 @@ class Renderer:
 
         Raises FetchFault, with code AWAY where no service answers; errors of the lane pass.
         """
+        await self._knock()
         redirects: list[dict[str, str | int]] = []
         url, host, spent = httpx.URL(ask.url), "", 0.0
         async with AsyncExitStack() as held:
@@ -94,12 +95,20 @@ class Renderer:
         except BadLine as bad:
             raise FetchFault(f"the render service answers nonsense: {bad.what}", code="render") from None
 
-    async def _exchange(self, line: bytes, within: float, most: int) -> bytes:
+    async def _knock(self) -> None:
+        """No host is bothered for a page that nobody can build."""
+        _, writer = await self._connect()
+        writer.close()
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         try:
             async with asyncio.timeout(_CONNECT_WITHIN):
-                reader, writer = await asyncio.open_unix_connection(self._socket)
+                return await asyncio.open_unix_connection(self._socket)
         except (OSError, TimeoutError):
             raise FetchFault(ADVICE, code=AWAY) from None
+
+    async def _exchange(self, line: bytes, within: float, most: int) -> bytes:
+        reader, writer = await self._connect()
         try:
             async with asyncio.timeout(within):
                 writer.write(line)

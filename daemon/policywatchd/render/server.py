@@ -109,6 +109,8 @@ class Server:
                 line = await reader.readline()
         except (TimeoutError, ValueError):
             return
+        if not line:
+            return  # only wanted to know whether we are here
         if line == PING:
             facts = {
                 "browser": self._browser.version,
