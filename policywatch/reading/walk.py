@@ -77,8 +77,10 @@ class _Row:
 class Writer:
     """Collects the words of the walk into lines."""
 
-    def __init__(self, base_url: str, chosen: tuple[Filter, ...]) -> None:
+    def __init__(self, base_url: str, chosen: tuple[Filter, ...], *, removed: bool = False) -> None:
+        """`removed`: write what is declared and cut out again, and nothing else."""
         self._base_url = base_url
+        self._shows_removed = removed
         self._target_filters = [one.target for one in chosen if one.target is not None]
         self._word_filters = [one.words for one in chosen if one.words is not None]
         self._lines: list[str] = []
@@ -113,7 +115,7 @@ class Writer:
 
     def words(self, text: str) -> None:
         """Words of the page, if they stand in a declared stretch."""
-        if self.selected > 0 and not self.removed:
+        if self.selected > 0 and (self.removed > 0) is self._shows_removed:
             self._pieces.append((text, self._targets[-1] if self._targets else ""))
 
     def replacement(self, attributes: dict[str, str | None]) -> str | None:

@@ -20,7 +20,7 @@ from policywatch.settings.difference import Difference, difference, kept_until_r
 from policywatch.settings.environment import NOT_SETTINGS
 from policywatch.settings.faults import SettingsFaults
 from policywatch.settings.listing import CatalogueDocument, catalogue, secret_references
-from policywatch.settings.load import effective, find, load, places
+from policywatch.settings.load import effective, find, load, places, shipped_platforms
 from policywatch.settings.model import (
     Alerts,
     Analysis,
@@ -89,5 +89,6 @@ __all__ = [
     "places",
     "schema_text",
     "secret_references",
+    "shipped_platforms",
     "without_password",
 ]

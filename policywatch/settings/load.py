@@ -15,11 +15,12 @@ from pydantic import ValidationError
 
 from policywatch.errors import SettingsError
 from policywatch.settings import environment
+from policywatch.settings.catalogue import Platform
 from policywatch.settings.faults import faults_of, raised
 from policywatch.settings.model import Settings
 from policywatch.settings.nodes import Node, merged, plain, read_file, read_text
 
-__all__ = ["effective", "find", "load", "places"]
+__all__ = ["effective", "find", "load", "places", "shipped_platforms"]
 
 log = logging.getLogger("policywatch.settings")
 #: Name inside `config/` and the section that it fills.
@@ -78,6 +79,14 @@ def load(path: Path | None = None, env: Mapping[str, str] = os.environ) -> Setti
     ).hexdigest()
     log.debug("settings_loaded file=%s sha256=%s", source or "none", settings.sha256)
     return settings
+
+
+def shipped_platforms() -> Mapping[str, Platform]:
+    """The platforms of the catalogue that comes with the program, as if nothing were laid over them."""
+    node = read_text(
+        (files("policywatch.config") / SHIPPED["platforms"]).read_text("utf-8"), "shipped platforms.yaml"
+    )
+    return Settings.model_validate({"catalogue": "none", "platforms": plain(node)}).platforms
 
 
 def effective(settings: Settings) -> dict[str, Any]:

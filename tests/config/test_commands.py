@@ -81,3 +81,22 @@ def test_the_schema_and_the_path_are_printed(tmp_path: Path, capsys: pytest.Capt
     path.touch()
     assert run_guarded(cli, ["--config", str(path), "config", "path", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["path"] == str(path)
+
+
+def test_a_selector_that_will_break_soon_is_a_warning_and_no_fault(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = {"url": "https://mine.example/terms", "select": ["main .css-1x2y3z"]}
+    mine = {"name": "Mine", "documents": {"terms": {"name": "Terms", "pages": [page]}}}
+    (tmp_path / "policywatch.yaml").write_text(json.dumps({"platforms": {"mine": mine}}))
+
+    assert run_guarded(cli, ["config", "check"]) == 0
+    told = capsys.readouterr()
+    assert 'mine/terms https://mine.example/terms: "css-1x2y3z" looks made by a build tool' in told.err
+    assert "selectors of the shipped rules" in told.err and "_9p78" not in told.err
+    assert "No faults." in told.out
+
+    assert run_guarded(cli, ["config", "check", "--json"]) == 0
+    warnings = json.loads(capsys.readouterr().out)["warnings"]
+    assert [one["selector"] for one in warnings if not one["shipped"]] == ["main .css-1x2y3z"]
+    assert any("_9p78" in one["selector"] for one in warnings if one["shipped"])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from policywatch.errors import UsageError
 from policywatch.reading.blocks import parse
-from policywatch.reading.extract import ExtractionError, Range, Rule, extract
+from policywatch.reading.extract import ExtractionError, Range, Rule, cut_out, extract
 
 BASE = "https://platform.test/legal/terms"
 PAGE = """<!doctype html><html><head><title>No</title><style>p {}</style></head><body>
@@ -54,6 +54,15 @@ def test_a_removed_range_is_left_out() -> None:
     rule = Rule(("main",), (Range(start_after="h1", end_after="#end"),))
 
     assert read(PAGE, rule) == "# Terms of Service\n\nUpdated 3 days ago\n"
+
+
+def test_what_a_rule_cuts_out_can_be_looked_at() -> None:
+    rule = Rule(("main",), (".related", "ol"), ("drop_relative_times",))
+
+    assert cut_out(
+        PAGE.replace(" hidden", "").replace("display: none", "").encode(), "text/html", rule, BASE
+    ) == ("3.  Third rule.\n\nRelated articles")
+    assert cut_out(b"Text", "text/plain", Rule(("body",)), BASE) == ""
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import click
 
 from policywatch.errors import SettingsError, UsageError
 from policywatch_tui.commands.base import Shell, json_option, pass_shell
+from policywatch_tui.commands.rule_warnings import rule_warnings, warning_lines
 from policywatch_tui.desk.clean import clean_lines
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def config_group() -> None:
 def check(ctx: click.Context, shell: Shell) -> None:
     """Read the settings as every program does and say all that is wrong.
 
+    Warns of selectors that will break soon; a warning is no fault.
     Exit codes: 0 right, 1 something that they name is missing, 2 a fault in the file.
     """
     from policywatch.settings import catalogue
@@ -55,10 +57,16 @@ def check(ctx: click.Context, shell: Shell) -> None:
         "segments": len(settings.segments),
     }
     path = str(settings.source_path) if settings.source_path else None
+    warnings = rule_warnings(settings)
     if shell.as_json:
-        faults = [_told(fault) for fault in missing]
-        shell.emit({"ok": not missing, "path": path, "sha256": settings.sha256, **counts, "faults": faults})
+        told = {
+            "faults": [_told(fault) for fault in missing],
+            "warnings": [one.to_json() for one in warnings],
+        }
+        shell.emit({"ok": not missing, "path": path, "sha256": settings.sha256, **counts, **told})
     else:
+        for line in warning_lines(warnings):
+            click.echo(clean_lines(line), err=True)
         shell.say(f"{path or 'No settings file: the defaults hold'}")
         shell.say("  " + ", ".join(f"{count} {name}" for name, count in counts.items()))
         for fault in missing:
