@@ -170,27 +170,39 @@ def bench() -> None:
 @click.option("--scenario", type=click.Path(path_type=Path, dir_okay=False), help="The scenario file.")
 @click.option("--rounds", type=click.IntRange(1, 1000), help="Instead of the scenario's.")
 @click.option("--seed", type=click.IntRange(0), help="Instead of the scenario's.")
-@click.option(
-    "--truth", type=click.Path(path_type=Path), help="Write the truth of the scenario to this file."
-)
+@click.option("--truth", type=click.Path(path_type=Path), help="Write the scenario's truth to this file.")
+@click.option("--documents", type=click.IntRange(10, 50_000), multiple=True, help="Without a scenario.")
+@click.option("--passes", type=click.IntRange(1, 100), default=5, show_default=True)
 @_CONFIG
 @click.pass_context
 def bench_collect(
     context: click.Context,
-    scenario: Path,
+    scenario: Path | None,
     rounds: int | None,
     seed: int | None,
     truth: Path | None,
+    documents: tuple[int, ...],
+    passes: int,
     config: Path | None,
 ) -> None:
-    """Rounds of a scenario, as one JSON object; exit 1 where a fault was found. Progress as lines on standard error."""
-    from policywatchd.bench.collect import run as run_scenario
+    """Rounds of a scenario, or passes over unchanged documents, as one JSON object; exit 1 where something does not hold.
+
+    Progress as JSON lines on standard error.
+    """
+    from policywatchd.bench import collect
+    from policywatchd.bench import passes as over
+    from policywatchd.bench.place import until_ended
 
     def told(done: int, total: int, text: str) -> None:
         click.echo(json.dumps({"done": done, "total": total, "text": text}), err=True)
 
     settings = _settings(context, config)
-    report = _run(run_scenario(settings, scenario, seed=seed, rounds=rounds, truth_file=truth, say=told))
+    work = (
+        over.run(settings, documents or (500,), passes=passes, say=told)
+        if scenario is None
+        else collect.run(settings, scenario, seed=seed, rounds=rounds, truth_file=truth, say=told)
+    )
+    report = _run(until_ended(work))
     click.echo(json.dumps(report, ensure_ascii=False))
     if not report["held"]:
         context.exit(1)

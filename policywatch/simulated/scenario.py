@@ -14,7 +14,7 @@ from typing import Any
 
 __all__ = [
     "Bad", "BadKind", "ChangeKind", "Changes", "Documents", "Noise", "NoiseKind", "Outside", "Real", "Scenario",
-    "Server",
+    "Server", "Validators",
 ]  # fmt: skip
 
 
@@ -66,14 +66,27 @@ class ChangeKind(StrEnum):
     TAKEN_BACK = "taken_back"
 
 
+class Validators(StrEnum):
+    """What a server sends with a page, so that it can be asked whether the page changed."""
+
+    BOTH = "both"
+    ETAG = "etag"
+    DATE = "date"
+    NONE = "none"
+
+
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """How many documents there are, of how many platforms on how many hosts; page counts go round by turns."""
+    """How many documents there are, of how many platforms on how many hosts.
+
+    By turns go the numbers of pages and the validators that servers send: both, etag, date (Last-Modified), none.
+    """
 
     count: int = 200
     platforms: int = 50
     hosts: int = 40
     pages: tuple[int, ...] = (1, 1, 1, 1, 3)
+    validators: tuple[Validators, ...] = tuple(Validators)
 
 
 @dataclass(frozen=True, slots=True)

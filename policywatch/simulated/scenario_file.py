@@ -27,6 +27,7 @@ from policywatch.simulated.scenario import (
     Real,
     Scenario,
     Server,
+    Validators,
 )
 
 __all__ = ["load", "parse"]
@@ -91,6 +92,7 @@ def _documents(written: object) -> Documents:
         platforms=keys.whole("platforms", max(1, count // 4), low=1, high=count),
         hosts=keys.whole("hosts", max(1, count // 5), low=1, high=count),
         pages=tuple(keys.numbers("pages", (1,), low=1, high=60)),
+        validators=keys.kinds("validators", Validators),
     )
     keys.end()
     if found.hosts > found.platforms:

@@ -134,10 +134,10 @@ class Script:
         name = NAMES[turn % len(NAMES)] + (f" {turn // len(NAMES) + 1}" if turn >= len(NAMES) else "")
         key = name.lower().replace(" ", "-")
         host = f"h{platform % about.hosts}.test"
-        manners = ("both", "etag", "date", "both", "none")
+        manners = [manner.value for manner in about.validators]
         pages = tuple(
             Page(number, page, host, f"/p{platform}/{key}" + (f"/{page + 1}" if page else ""),
-                 manners[(number + page) % len(manners)])
+                 manners[(number // 3 + page) % len(manners)])
             for page in range(about.pages[number % len(about.pages)])
         )  # fmt: skip
         document = ScriptedDocument(number, platform, company(seed, platform).name, key, name, pages)

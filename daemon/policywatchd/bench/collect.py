@@ -9,11 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import random
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -23,22 +21,16 @@ from policywatch.db import bench_collect as asked
 from policywatch.db.pool import Database
 from policywatch.db.scratch import Scratch, maintenance, open_one, scratch
 from policywatch.errors import PolicyWatchError
-from policywatch.settings import Settings, load
-from policywatch.simulated.scenario import Scenario
+from policywatch.settings import Settings
 from policywatch.simulated.scenario_file import load as load_scenario
 from policywatch.simulated.scenario_script import Script
 from policywatchd.bench import costs
+from policywatchd.bench.place import QUICK, Failures, beside, collector, settings_of
 from policywatchd.bench.truth import Truth
 from policywatchd.bench.web import OwnWeb, own_web
-from policywatchd.collect.loop import open_schedule
-from policywatchd.schedule import Schedule
-from policywatchd.service import Service
-from policywatchd.upkeep.reconcile import reconcile
+from policywatchd.service import Service, lease_for
 
-__all__ = ["QUICK", "run", "settings_of"]
-
-#: Server settings of a scratch server: nothing here has to survive a power cut.
-QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+__all__ = ["run"]
 
 _LONGER = 1.06  # a round against the cadence: visits spread by a twentieth are all due again
 _STEP = timedelta(minutes=20)
@@ -49,22 +41,6 @@ _REPORTED = frozenset({"queued", "unconfirmed", "decided", "undone"})
 Say = Callable[[int, int, str], None]
 
 
-def settings_of(scenario: Scenario, platforms: Mapping[str, Any], folder: Path) -> Settings:
-    """The settings of the daemon that visits a scenario; nothing of a real installation is in them."""
-    fetch = {
-        "min_gap": "0.05 s",
-        "timeout": "2 s",
-        "concurrency": 8,
-        "second_look": "20 min",
-        "render": "off",
-    }
-    fetch |= {"cadence": f"{scenario.cadence.total_seconds():g} s", **scenario.fetch}
-    file = folder / "policywatch.yaml"
-    written = {"catalogue": "none", "platforms": platforms, "fetch": fetch}
-    file.write_text(json.dumps(written), encoding="utf-8")
-    return load(file, {})
-
-
 @dataclass(slots=True)
 class _Run:
     """One run on its way."""
@@ -72,13 +48,14 @@ class _Run:
     truth: Truth
     owner: Database
     service: Service
-    schedule: Schedule
     web: OwnWeb
     made: Scratch
     started: datetime
+    failures: Failures
     reported: set[int] = field(default_factory=set)
     last_snapshot: int = 0
     last_capture: int = 0
+    _failed: int = 0
 
     async def rounds(self, say: Say) -> list[dict[str, Any]]:
         """Every round, the first state (round 0) included."""
@@ -155,6 +132,11 @@ class _Run:
             waiting = await asked.waiting(self.owner)
             if not waiting.held and not waiting.due:
                 return
+            if not waiting.due and self._failed < len(self.failures.told):
+                self._failed = len(self.failures.told)  # what a failed visit held comes free with its lease
+                await asked.move_clock(
+                    self.owner, await asked.now(self.owner) + lease_for(self.service.settings)
+                )
             if time.monotonic() > patience:
                 raise PolicyWatchError(
                     f"The collector stands still: {waiting.due} documents are due, {waiting.held} held.",
@@ -188,6 +170,8 @@ class _Run:
             for row in standing
             if row["text_sha256"] is not None
         }
+        for words in self.failures.told:
+            self.truth.fault("visits_failed", "", self.truth.script.scenario.rounds, words=words)
         self.truth.finish(standing, texts)
 
 
@@ -220,9 +204,9 @@ async def run(
             own_web(file, seed=scenario.seed, rounds=scenario.rounds, start=started, length=length, gap=gap)
         )
         truth = Truth(script, length, mine.fetch.full_fetch)
-        async with _collector(made, mine, web, scenario.seed) as (service, schedule):
-            on_its_way = _Run(truth, owner, service, schedule, web, made, started)
-            rows = await _beside(schedule, service, on_its_way.rounds(say))
+        async with collector(made, mine, web.network, scenario.seed) as (service, schedule):
+            on_its_way = _Run(truth, owner, service, web, made, started, ends.enter_context(Failures()))
+            rows = await beside(schedule, service, on_its_way.rounds(say))
             await on_its_way.end()
         figures = truth.figures()
         return {
@@ -238,39 +222,3 @@ async def run(
             "by_round": rows,
             "notes": truth.notes[:200],
         }
-
-
-@asynccontextmanager
-async def _collector(
-    made: Scratch, settings: Settings, web: OwnWeb, seed: int
-) -> AsyncIterator[tuple[Service, Schedule]]:
-    """The collecting side of a daemon in the pretend network."""
-    size = max(settings.database.pool_size, 3)
-    async with await Database.open(made.daemon, max_size=size, application="policywatchd bench") as db:
-        draw = random.Random(seed)  # noqa: S311 (waits and spreads; no secret)
-        service = Service(db, settings, network=web.network, program="bench", draw=draw)
-        try:
-            await reconcile(db, settings)
-            async with open_schedule(service) as schedule:
-                yield service, schedule
-        finally:
-            await service.reader.close()
-
-
-async def _beside(
-    schedule: Schedule, service: Service, work: Coroutine[Any, Any, list[dict[str, Any]]]
-) -> list[dict[str, Any]]:
-    """The work, beside the schedule that visits what is due; whichever fails ends the other."""
-    visits = asyncio.create_task(schedule.run(service.stopping, service.wake("collect"), lambda: None))
-    working = asyncio.create_task(work)
-    try:
-        await asyncio.wait({visits, working}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            await visits
-            raise PolicyWatchError("The schedule ended before the benchmark did.")
-        return working.result()
-    finally:
-        service.stopping.set()
-        service.wake("collect").set()
-        working.cancel()
-        await asyncio.gather(visits, working, return_exceptions=True)

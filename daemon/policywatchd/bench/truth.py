@@ -21,7 +21,7 @@ __all__ = ["FAULTS", "Truth"]
 FAULTS = (
     "missed", "found_twice", "late", "false_alarms", "bad_taken_as_content", "stuck_afterwards",
     "markup_only_reports", "flapping_repeats", "blind_reported_late", "blind_not_closed", "robots_ignored",
-    "in_flight_violations", "min_gap_violations",
+    "in_flight_violations", "min_gap_violations", "visits_failed",
 )  # fmt: skip
 
 _NEVER = 10**6
