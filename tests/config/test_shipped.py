@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -103,6 +105,38 @@ def test_the_catalogue_has_the_seven_platforms_with_their_main_policies(shipped:
             assert documents[platform, key].pages
     assert len(documents) == 53
     assert sum(len(one.pages) for one in documents.values()) == 192
+
+
+CORPUS = Path(os.environ.get("POLICYWATCH_CORPUS", ROOT / "../shared/corpus"))
+# What a need is called in the collection's declarations, and the filters of ours that answer it.
+NEEDS = {
+    "cleanUrls": {"unwrap_redirectors", "strip_tracking_parameters"},
+    "removeTrackingIDs": {"strip_tracking_parameters"},
+    "removeLinks": {"drop_links"},
+    "removeReturnToTopButtons": {"drop_buttons"},
+    "removeHelpButtons": {"drop_buttons"},
+}
+
+
+@pytest.mark.skipif(not (CORPUS / "urls.tsv").is_file(), reason="the list of addresses is not at hand")
+def test_the_catalogue_covers_each_page_of_the_corpus_with_the_filters_that_it_needs(
+    shipped: settings.Settings,
+) -> None:
+    with (CORPUS / "urls.tsv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    pages = {
+        (document.platform_name, document.name, page.url): page
+        for document in settings.catalogue(shipped)
+        for page in document.pages
+    }
+
+    assert len({(row["platform"], row["document"]) for row in rows}) == 53
+    assert {(row["platform"], row["document"], row["url"]) for row in rows} == set(pages)
+    for row in rows:
+        page = pages[row["platform"], row["document"], row["url"]]
+        needed = set().union(*(NEEDS.get(name.strip(), set()) for name in row["filter"].split("||")))
+        assert needed <= set(page.filters), (row["url"], needed)
+        assert (page.render == "always") == (row["javascript"] == "yes")
 
 
 def test_every_shipped_rule_is_one_that_the_reader_takes(shipped: settings.Settings) -> None:
