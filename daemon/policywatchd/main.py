@@ -196,6 +196,9 @@ def bench_collect(
     def told(done: int, total: int, text: str) -> None:
         click.echo(json.dumps({"done": done, "total": total, "text": text}), err=True)
 
+    if logging.getLogger().level > logging.DEBUG:
+        for handler in logging.getLogger().handlers:
+            handler.setLevel(logging.ERROR)  # pages that cannot be read are what a scenario is made of
     settings = _settings(context, config)
     work = (
         over.run(settings, documents or (500,), passes=passes, say=told)

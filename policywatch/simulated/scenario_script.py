@@ -75,7 +75,7 @@ class ScriptedDocument:
     pages: tuple[Page, ...]
     versions: list[Version] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
-    flaps: bool = False
+    flaps_at: int | None = None
     moved_at: int | None = None
     refused: bool = False
 
@@ -151,16 +151,16 @@ class Script:
         scenario, count = self.scenario, len(numbers)
         for _ in range(round(scenario.refused * count)):
             self.documents[numbers.pop()].refused = True
+        draw = self._draw("roles", "rounds")
         for _ in range(round(scenario.flapping * count)):
-            self.documents[numbers.pop()].flaps = True
-        draw = self._draw("moved")
+            self.documents[numbers.pop()].flaps_at = draw.randint(1, max(1, scenario.rounds // 2))
         for _ in range(round(scenario.moved * count)):
-            self.documents[numbers.pop()].moved_at = draw.randrange(1, max(2, scenario.rounds))
+            self.documents[numbers.pop()].moved_at = draw.randint(1, scenario.rounds)
 
     @property
     def steady(self) -> list[ScriptedDocument]:
         """Those that are neither refused nor flapping: bad captures and real changes happen to them."""
-        return [one for one in self.documents if not (one.refused or one.flaps)]
+        return [one for one in self.documents if not (one.refused or one.flaps_at is not None)]
 
     # -- what is bad --
 
@@ -255,7 +255,7 @@ class Script:
     def _flaps(self) -> None:
         """The second text of a page that shows two by turns: version 1, which no round reaches."""
         for document in self.documents:
-            if document.flaps:
+            if document.flaps_at is not None:
                 draw = self._draw("flap", document.number)
                 text = edited(draw, ChangeKind.CLAUSE_ADDED, document.versions[0].blocks)
                 document.versions.append(Version(10**9, 0, None, text))
@@ -291,7 +291,7 @@ class Script:
                     "pages": [page.url for page in one.pages],
                     "validators": [page.validators for page in one.pages],
                     "refused": one.refused,
-                    "flaps": one.flaps,
+                    "flaps_at": one.flaps_at,
                     "moved_at": one.moved_at,
                 }
                 for one in self.documents

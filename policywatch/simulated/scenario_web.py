@@ -192,7 +192,7 @@ class ScenarioWeb:
         if span is not None and not 0 < span.requests < self._asked[self.round, document.number, page.number]:
             return self._bad(document, page, span)
         version = None
-        if document.flaps and page.number == 0:
+        if document.flaps_at is not None and self.round >= document.flaps_at and page.number == 0:
             self._flaps[document.number] += 1
             version = (self._flaps[document.number] - 1) % 2
         served = self.served(document, page, version)

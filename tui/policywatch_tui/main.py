@@ -44,7 +44,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "alerts": ("audit", "alerts", "list ack"),
     "backup": ("backup", "backup", "create list restore"),
     "metrics": ("metrics", "metrics", "print the exposition"),
-    "bench": ("bench", "bench", "database"),
+    "bench": ("bench", "bench", "database collect"),
 }
 
 

@@ -80,7 +80,7 @@ class Truth:
         """A change that reached the queue in that round."""
         document = self.script.by_name[name]
         old, new = self.identify(document, before), self.identify(document, after)
-        if document.flaps:
+        if document.flaps_at is not None:
             self._flaps[name] += 1
             if self._flaps[name] > 1:
                 self.fault("flapping_repeats", name, round_, change=number)
@@ -157,7 +157,11 @@ class Truth:
             self._finish_changes(document)
         for row in standing:
             document = self.script.by_name[row["document"]]
-            if document.refused or document.flaps or not all(map(document.is_good, (last, max(0, last - 1)))):
+            if (
+                document.refused
+                or document.flaps_at is not None
+                or not all(map(document.is_good, (last, max(0, last - 1))))
+            ):
                 continue
             text = texts.get(document.full_name)
             identity = None if text is None else self.identify(document, text)

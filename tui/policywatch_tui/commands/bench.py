@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import click
 
-from policywatch_tui.commands.base import Shell, with_shell
+from policywatch_tui.commands.base import Shell, json_option, with_shell
+from policywatch_tui.commands.child import run_verb
+from policywatch_tui.desk.clean import clean
 
 __all__ = ["bench"]
 
@@ -58,6 +63,106 @@ async def database(shell: Shell, scale: int, runs: int, keep: bool) -> int:
     else:
         _print(report)
     return 0 if all(budget.held for budget in report.budgets) else 1
+
+
+@bench.command()
+@click.option(
+    "--scenario",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="A scenario file (docs/scenario.md).",
+)
+@click.option("--rounds", type=click.IntRange(1, 1000), help="Instead of the scenario's number of rounds.")
+@click.option("--seed", type=click.IntRange(0), help="Instead of the scenario's seed.")
+@click.option("--truth", type=click.Path(path_type=Path), help="Write the scenario's truth to this file.")
+@click.option(
+    "--documents",
+    type=click.IntRange(10, 50_000),
+    multiple=True,
+    help="Without a scenario: how many unchanged documents. Repeat it to compare sizes.  [default: 500]",
+)
+@click.option(
+    "--passes", type=click.IntRange(1, 100), default=5, show_default=True, help="Measured passes over them."
+)
+@json_option
+@click.pass_obj
+def collect(
+    shell: Shell,
+    scenario: Path | None,
+    rounds: int | None,
+    seed: int | None,
+    truth: Path | None,
+    documents: tuple[int, ...],
+    passes: int,
+) -> None:
+    """The collector in a simulated web: against the truth of a scenario, or what a pass costs.
+
+    With a scenario: rounds of visits by the real collector, and every fault by name. Without one: the processor
+    time of a pass over unchanged documents beside a bare httpx loop. The exit code is 1 where something does not
+    hold.
+    """
+    told = {"--scenario": scenario, "--rounds": rounds, "--seed": seed, "--truth": truth}
+    if scenario is None and any(value is not None for value in told.values()):
+        raise click.UsageError("--rounds, --seed and --truth belong to a --scenario.")
+    if scenario is not None and documents:
+        raise click.UsageError("--documents is for a run without --scenario.")
+    arguments = [word for name, value in told.items() if value is not None for word in (name, str(value))]
+    arguments += [word for number in documents for word in ("--documents", str(number))]
+    code, report = run_verb(
+        shell,
+        "bench",
+        "collect",
+        *arguments,
+        "--passes",
+        str(passes),
+        label=scenario.name if scenario else "passes",
+    )
+    if not report:
+        raise click.exceptions.Exit(code)
+    if shell.as_json:
+        shell.emit(report)
+    elif scenario is None:
+        _print_passes(report)
+    else:
+        _print_rounds(report)
+    raise click.exceptions.Exit(code)
+
+
+def _print_passes(report: Mapping[str, Any]) -> None:
+    click.echo(
+        f"{'documents':>9} {'CPU s':>7} {'bare':>7} {'ratio':>6} {'ms each':>8} {'PostgreSQL':>10} {'MB':>6}"
+    )
+    for size in report["sizes"]:
+        server = "-" if size["postgres_cpu_s"] is None else f"{size['postgres_cpu_s']:.2f}"
+        click.echo(
+            f"{size['documents']:9} {size['cpu_s']:7.2f} {size['bare_cpu_s']:7.2f} {size['ratio']:6.2f}"
+            f" {size['cpu_ms_per_document']:8.2f} {server:>10} {size['rss_mb']:6.0f}"
+        )
+    for name, limit in report["limits"].items():
+        mark = "" if report[name] <= limit else "  not held"
+        click.echo(f"{name}: {report[name]} (at most {limit}){mark}")
+
+
+def _print_rounds(report: Mapping[str, Any]) -> None:
+    names = (
+        "round",
+        "reported",
+        "errors",
+        "requests",
+        "not_modified",
+        "max_in_flight_per_host",
+        "cpu_s",
+        "rss_mb",
+    )
+    click.echo(" ".join(f"{name:>{max(7, len(name))}}" for name in names))
+    for row in report["by_round"]:
+        click.echo(" ".join(f"{row[name]:>{max(7, len(name))}}" for name in names))
+    click.echo(
+        f"\n{report['changes_found']} of {report['changes']} scripted changes found; {report['seconds']} s"
+    )
+    for name, count in report["faults"].items():
+        click.echo(f"{name:24} {count}")
+    for note in report["notes"][:20]:
+        click.echo(clean(", ".join(f"{key}: {value}" for key, value in note.items())), err=True)
 
 
 def _print(report: object) -> None:

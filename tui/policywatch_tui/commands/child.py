@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from typing import Any
 
 import click
@@ -42,9 +43,13 @@ def run_verb(shell: Shell, *arguments: str, label: str = "") -> tuple[int, dict[
     ) as child:
         assert child.stdout is not None
         assert child.stderr is not None
+        said = list[str]()
+        # Both pipes are read at once: a long answer would block a child whose progress is waited for.
+        reading = threading.Thread(target=lambda pipe: said.append(pipe.read()), args=(child.stdout,))
+        reading.start()
         _follow(shell, child.stderr, label)
-        printed = child.stdout.read()
-        code = child.wait()
+        reading.join()
+        printed, code = "".join(said), child.wait()
     try:
         result = json.loads(printed) if printed.strip() else {}
     except ValueError as error:
