@@ -89,6 +89,14 @@ class Reader:
         found = await self._call(_EXTRACT_SECONDS, "shell", body, content_type)
         return None if found is None else str(found)
 
+    async def volatile(self, first: str, second: str) -> list[dict[str, Any]]:
+        """What differs between two fetches of one moment, as a filter would have to take it out."""
+        return list(await self._call(_JUDGE_SECONDS, "volatile", first, second))
+
+    async def warnings(self, rule: Mapping[str, Any]) -> list[str]:
+        """What is doubtful about a rule, in sentences."""
+        return [str(one) for one in await self._call(_EXTRACT_SECONDS, "warnings", dict(rule))]
+
     async def close(self) -> None:
         """End the child. A second call does nothing."""
         if self._closed:

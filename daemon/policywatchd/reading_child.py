@@ -24,6 +24,10 @@ def work(task: str, *arguments: Any) -> Any:
             return _judge(*arguments)
         case "quality":
             return _quality(*arguments)
+        case "volatile":
+            return _volatile(*arguments)
+        case "warnings":
+            return _warnings(*arguments)
         case "shell":
             return _shell(*arguments)
         case _:
@@ -66,3 +70,11 @@ def _quality(
 def _shell(body: bytes, content_type: str) -> str | None:
     shell = needs_js.shell_of(body, content_type)
     return shell.words if shell is not None and shell.is_built_by_script else None
+
+
+def _volatile(first: str, second: str) -> list[dict[str, Any]]:
+    return [passage.to_json() for passage in compare.compare(first, second).passages]
+
+
+def _warnings(rule: Mapping[str, Any]) -> list[str]:
+    return []

@@ -85,6 +85,9 @@ class Page:
     raw_sha256: bytes | None
     text_sha256: bytes | None
     engine: str | None
+    trial: str = "good"  # waiting, good, failed
+    trial_rule_id: int | None = None  # an edited rule that waits for its trial
+    trial_rule: Mapping[str, Any] | None = None
     accepted_capture: int | None = None  # a suspect one, newer than the last good one, that a person accepted
     accepted_text: bytes | None = None
     platform: str = ""

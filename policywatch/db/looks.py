@@ -5,6 +5,8 @@ Reads and the small writes that belong to them. What follows from it is decided 
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -21,6 +23,7 @@ __all__ = [
     "candidate_of",
     "count_alternation",
     "count_variants",
+    "end_trial",
     "forget_variants",
     "look_later",
     "past_of",
@@ -140,3 +143,10 @@ async def count_alternation(tx: Tx, change: int) -> int | None:
     """The two texts of a change came by turns once more; its version."""
     version = await tx.value(_sql.count_alternation, change=change)
     return None if version is None else int(version)
+
+
+async def end_trial(tx: Tx, page: int, rule: int, result: Mapping[str, Any], *, good: bool) -> bool:
+    """Note how the trial of a page's rule went; a good one puts it in force. False: it was edited meanwhile."""
+    return bool(
+        await tx.run(_sql.end_trial, page=page, rule=rule, result=json.dumps(dict(result)), good=good)
+    )

@@ -184,8 +184,8 @@ class SimulatedWeb:
             ) from late
 
     def second_pass(self) -> tuple[int, int]:
-        """Of the second reads of all pages in round 0: how many sent validators, how many got a 304."""
-        seconds = [reads[1] for known in self.documents if len(reads := self.reads(known, round_=0)) > 1]
+        """Of the last reads of the pages read again in round 0: how many sent validators, how many got a 304."""
+        seconds = [reads[-1] for known in self.documents if len(reads := self.reads(known, round_=0)) > 1]
         with_validators = sum(request.has_validators for request in seconds)
         return with_validators, sum(request.status == HTTPStatus.NOT_MODIFIED for request in seconds)
 

@@ -9,12 +9,12 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
-from policywatch.db import collecting, contents, unchanged, workers
+from policywatch.db import collecting, contents, looks, unchanged, workers
 from policywatch.db.collecting import Base, Capture, Claim
 from policywatch.db.pool import Database, Tx
 from policywatch.db.unchanged import Look, Quiet
 from policywatch.reading.extract import ENGINE
-from policywatchd.collect.seen import Seen
+from policywatchd.collect.seen import Seen, Trial
 from policywatchd.collect.together import Together
 from policywatchd.judge.looks import Plan, Standing
 from policywatchd.judge.queue import Queue
@@ -113,7 +113,10 @@ class Finisher:
                 full=full,
                 moved_to=seen.moved_to if seen.is_read else None,
             )
-            if seen.fault is None and (seen.step, seen.step_reason) != (seen.page.step, seen.page.step_reason):
+            if seen.fault is None and (seen.step, seen.step_reason) != (
+                seen.page.step,
+                seen.page.step_reason,
+            ):
                 await collecting.mark_step(tx, seen.page.id, seen.step, seen.step_reason)
         changes = await self._store_text(tx, ending, [one for one in captures if one is not None])
         await self._alert(tx, ending, int(row["failures"]))
@@ -136,6 +139,10 @@ class Finisher:
     async def _store_page(self, tx: Tx, claim: Claim, seen: Seen) -> int | None:
         """Store a page's capture; returns the one that holds its text now, if there is any."""
         page = seen.page
+        if seen.trial is not None:
+            trial = seen.trial
+            await looks.end_trial(tx, page.id, trial.rule_id, trial.result, good=trial.good)
+            await self._audit_trial(tx, claim, seen, trial)
         if not seen.fetched:
             assert seen.fault is not None
             await collecting.mark_page_failing(tx, page.id, seen.fault.health, seen.fault.cause)
@@ -186,6 +193,19 @@ class Finisher:
             last_modified=seen.headers.get("last-modified"),
         )
         return capture
+
+    async def _audit_trial(self, tx: Tx, claim: Claim, seen: Seen, trial: Trial) -> None:
+        """A rule in force, or one that failed for the first time; the same failure at each visit is told once."""
+        if not trial.good and seen.page.trial == "failed":
+            return
+        await workers.audit(
+            tx,
+            "rule.tried",
+            "document",
+            claim.name,
+            outcome="done" if trial.good else "failed",
+            after={"url": seen.page.url, "rule": trial.rule_id, "cause": trial.result.get("cause")},
+        )
 
     async def _stand_in(self, tx: Tx, seen: Seen) -> int | None:
         """The capture that stands for a page which could not be read: the accepted one, or the last good one."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from policywatch.db.collecting import Page
 
-__all__ = ["Fault", "Seen", "of_code", "of_status"]
+__all__ = ["Fault", "Seen", "Trial", "of_code", "of_status"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,15 @@ class Fault:
     health: str
     cause: str
     passing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """How a rule did: two fetches that agree make it valid. `result`: lengths, cause, warnings, volatile passages."""
+
+    rule_id: int
+    good: bool
+    result: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,7 @@ class Seen:
     step: str = "http"  # of the ladder, by which it was read: http, browser
     step_reason: str | None = None  # why not by a lower step
     plain: str | None = None  # the plain page was looked at too, and what it lacked
+    trial: Trial | None = None  # of the page's rule, where this look tried it
     accepted: int | None = None  # the suspect capture that a person accepted and that stands for this page
 
     @property

@@ -14,8 +14,8 @@ from dataclasses import replace
 from policywatch.db import contents, looks
 from policywatch.db.collecting import Page
 from policywatch.db.pool import Database
-from policywatchd.collect.ladder import Ladder
 from policywatchd.collect.seen import Fault, Seen
+from policywatchd.collect.trial import Looker, Trials, is_on_trial
 from policywatchd.reader import BoundedError, Gauged, Reader
 
 __all__ = ["Sight"]
@@ -38,18 +38,27 @@ _HEALTH = {
 class Sight:
     """Looks at pages for visits."""
 
-    def __init__(self, db: Database, pages: Ladder, reader: Reader) -> None:
+    def __init__(self, db: Database, pages: Looker, reader: Reader) -> None:
         self._db, self._pages, self._reader = db, pages, reader
+        self._trials = Trials(pages, reader, self.gauge)
 
     async def see(self, page: Page, language: str) -> Seen:
         """A look at a page whose document is in `language`. Raises HostBusy where its host asks to wait."""
+        if is_on_trial(page):
+            return self._accepted(await self._trials.see(page, language))
         seen = await self._pages.read(page)
-        if page.accepted_capture is not None:
-            if seen.text is not None and _sha256(seen.text) == page.accepted_text:
-                return replace(seen, fault=None, accepted=page.accepted_capture)
-            seen = await self.gauge(seen, language)
-            return seen if seen.fault is None else replace(seen, accepted=page.accepted_capture)
-        return await self.gauge(seen, language)
+        if (
+            page.accepted_capture is not None
+            and seen.text is not None
+            and _sha256(seen.text) == page.accepted_text
+        ):
+            return replace(seen, fault=None, accepted=page.accepted_capture)
+        return self._accepted(await self.gauge(seen, language))
+
+    def _accepted(self, seen: Seen) -> Seen:
+        """A capture that a person accepted stands for a page that cannot be read."""
+        accepted = seen.page.accepted_capture
+        return seen if accepted is None or seen.fault is None else replace(seen, accepted=accepted)
 
     async def gauge(self, seen: Seen, language: str) -> Seen:
         """Judge a capture whose text is new; a bad one gets its fault."""

@@ -29,7 +29,7 @@ RETURNING d.id, p.key AS platform, d.key AS document, p.name AS platform_name, d
 -- The active pages of claimed documents in reading order, each with its rule and its last good capture.
 SELECT g.id, g.document_id, g.url, g.render, g.headers, g.rule_id, r.definition AS rule, g.etag, g.last_modified,
        c.id AS good_capture, c.rule_id AS good_rule, c.raw_sha256, c.text_sha256, c.signals ->> 'engine' AS engine,
-       a.id AS accepted_capture, a.text_sha256 AS accepted_text, p.key AS platform, g.credential,
+       g.trial, g.trial_rule_id, t.definition AS trial_rule, a.id AS accepted_capture, a.text_sha256 AS accepted_text, p.key AS platform, g.credential,
        g.step, g.step_reason, coalesce(c.step, 'http') AS good_step,
        g.step = 'browser' AND NOT EXISTS (SELECT FROM app.captures y WHERE y.page_id = g.id AND y.at > app.pw_now() - interval '7 days'
          AND (y.step = 'http' OR y.signals ? 'plain')) AS plain_due,
@@ -38,6 +38,7 @@ FROM app.document_pages g
 JOIN app.policy_documents d ON d.id = g.document_id
 JOIN app.platforms p ON p.id = d.platform_id
 JOIN app.extraction_rules r ON r.id = g.rule_id
+LEFT JOIN app.extraction_rules t ON t.id = g.trial_rule_id
 LEFT JOIN app.captures c ON c.id = g.good_capture
 LEFT JOIN LATERAL (SELECT x.id, x.text_sha256 FROM app.captures x
                    WHERE x.page_id = g.id AND x.state = 'suspect' AND x.accepted_at IS NOT NULL

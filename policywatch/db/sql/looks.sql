@@ -89,3 +89,11 @@ SELECT t.* FROM (
 -- name: count_alternation
 -- The two texts of a change came by turns once more.
 UPDATE app.change_states SET alternates = alternates + 1, updated_at = app.pw_now() WHERE change_id = %(change)s RETURNING version;
+
+-- name: end_trial
+-- A good trial puts the rule in force; a failed one leaves the old one there. Not for a rule that was edited meanwhile.
+UPDATE app.document_pages SET trial = CASE WHEN %(good)s THEN 'good' ELSE 'failed' END, trial_at = app.pw_now(),
+  trial_result = %(result)s::jsonb,
+  rule_id = CASE WHEN %(good)s THEN %(rule)s ELSE rule_id END,
+  trial_rule_id = CASE WHEN %(good)s THEN NULL ELSE trial_rule_id END
+WHERE id = %(page)s AND coalesce(trial_rule_id, rule_id) = %(rule)s;

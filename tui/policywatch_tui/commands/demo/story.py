@@ -101,14 +101,16 @@ class Story:
     async def _read_twice(self) -> None:
         web, count = self._stage.web, len(self._stage.web.documents)
         self._teller.doing("the daemon starts and reads every policy")
-        await web.wait_until_read(1, timeout=30)
+        await web.wait_until_read(2, timeout=30)
         since = web.log[0].at
         await self._stage.waiting.until(lambda: self._settled(since), "the first reading of every policy")
         if unread := await ledger.unhealthy(self._stage.owner):
             raise PolicyWatchError("The daemon could not read every policy.", remedy="\n".join(unread))
-        self._teller.told(f"The daemon has read all {count} policies for the first time.")
+        self._teller.told(
+            f"The daemon has read all {count} policies, each two times: a rule is valid when both texts agree."
+        )
         self._teller.doing("it looks at them again")
-        await self._visit_all(2)
+        await self._visit_all(3)
         asked, unchanged = web.second_pass()
         self._teller.told(
             f"It looked again and asked {asked} pages whether they had changed; {unchanged} said no (304)."
