@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from policywatch.db import steps_listing
 from policywatch.db.pool import Database
 from policywatch.settings import Settings
 from policywatchd.collect.ladder import first_step
@@ -271,3 +272,32 @@ def test_a_shell_is_a_page_of_scripts() -> None:
     plain = shell_of((PLAIN * 4 + "<script>count()</script>").encode(), "text/html")
     assert plain is not None and not plain.is_built_by_script
     assert shell_of(b"%PDF-1.4", "application/pdf") is None
+
+
+@pytest.mark.needs_db
+async def test_people_see_how_many_pages_are_readable_by_which_step_and_why_the_others_are_not(
+    world: World,
+) -> None:
+    world.web.pages["x.test", "/terms"] = PLAIN
+    await world.look(world.service())
+    world.scratch.run(
+        """INSERT INTO app.document_pages (document_id, position, url, rule_id, step, step_reason, health, cause, last_visit_at)
+           SELECT d.id, n, 'http://x.test/' || n, g.rule_id, s, 'shell', h, c, app.pw_now()
+           FROM app.policy_documents d JOIN app.document_pages g ON g.document_id = d.id,
+             (VALUES (1, 'browser', 'ok', NULL), (2, 'browser', 'blocked', 'the page answers 403 Forbidden'),
+                     (3, 'none', 'degraded', 'needs a browser'), (4, 'none', 'degraded', 'needs a browser')) v(n, s, h, c)"""
+    )
+    people = await Database.open(world.scratch.person("reader", "viewer"), max_size=1, application="test")
+    world.stack.push_async_callback(people.close)
+    found = await steps_listing.readable(people)
+    each = await steps_listing.pages(people, "x")
+
+    assert found.sentence == "2 of 5 pages are readable: 1 by plain HTTP, 1 by a browser"
+    assert dict(found.why_not) == {
+        ("degraded", "needs a browser"): 2,
+        ("blocked", "the page answers 403 Forbidden"): 1,
+    }
+    assert [row["step"] for row in each] == ["http", "browser", "none", "none", "none"]
+    world.scratch.run("UPDATE app.policy_documents SET archive_seen_at = app.pw_now()")
+    followed = await steps_listing.readable(people)
+    assert dict(followed.by_step) == {"http": 1, "browser": 1, "archive": 3}

@@ -8,6 +8,7 @@ import shutil
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
+from importlib.util import find_spec
 from typing import Any
 
 import click
@@ -117,6 +118,36 @@ async def _settings_findings(shell: Shell) -> AsyncIterator[Finding]:
         yield "warn", "git is not installed: archives cannot be imported", "Install git."
 
 
+async def _render_findings(shell: Shell) -> AsyncIterator[Finding]:
+    fetch = shell.settings.fetch
+    if fetch.render == "off":
+        yield "ok", "fetch.render is off: pages that need a browser are not read", ""
+        return
+    try:
+        async with asyncio.timeout(3):
+            _, writer = await asyncio.open_unix_connection(fetch.render_socket)
+        writer.close()
+        yield "ok", f"the render service answers at {fetch.render_socket}", ""
+        return
+    except PermissionError:
+        yield "ok", f"the render service is there; this account may not ask it ({fetch.render_socket})", ""
+        return
+    except (OSError, TimeoutError):
+        pass
+    lacking = [] if shutil.which("chromium") or shutil.which("google-chrome") else ["install chromium"]
+    lacking += [] if find_spec("playwright") else ["pip install 'policywatch[render]'"]
+    yield (
+        "warn",
+        f"no render service answers at {fetch.render_socket}: pages that need a browser are not read",
+        "; ".join(
+            [
+                *lacking,
+                "then start policywatch-render (docs/operator.md, The browser), or set fetch.render: off",
+            ]
+        ),
+    )
+
+
 async def _mail_findings(shell: Shell) -> AsyncIterator[Finding]:
     mail = shell.settings.mail
     try:
@@ -184,6 +215,7 @@ async def _work_findings(shell: Shell) -> AsyncIterator[Finding]:
 
 _EXAMINERS: tuple[Callable[[Shell], AsyncIterator[Finding]], ...] = (
     _settings_findings,
+    _render_findings,
     _mail_findings,
     _database_findings,
     _work_findings,
