@@ -7,6 +7,7 @@ times are aware and UTC. psycopg is met here and in the modules beside this one,
 from __future__ import annotations
 
 import asyncio
+import select
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -40,7 +41,13 @@ __all__ = [
 
 Row = dict[str, Any]
 T = TypeVar("T")
-Connection = psycopg.AsyncConnection[Row]
+_SURE = 5.0  # seconds after its last use in which a connection that hears nothing counts as alive
+
+
+class Connection(psycopg.AsyncConnection[Row]):
+    """A connection that knows when it was given back to the pool."""
+
+    used_at: float = 0.0
 
 
 @dataclass(slots=True)
@@ -156,7 +163,7 @@ class Database:
             min_size=0,  # the first connection is made below, where its failure can be told
             max_size=max_size,
             open=False,
-            check=AsyncConnectionPool.check_connection,
+            check=_check,
             timeout=timeout,
             reconnect_timeout=timeout,  # a later statement begins a fresh attempt instead of waiting in back-off
             name=application,
@@ -263,6 +270,7 @@ class Database:
         try:
             yield connection
         finally:
+            connection.used_at = time.monotonic()
             await self._pool.putconn(connection)
 
 
@@ -287,6 +295,19 @@ def session_conninfo(
         keepalives_interval=10,
         keepalives_count=3,
     )
+
+
+async def _check(connection: Connection) -> None:
+    """Whether a connection of the pool still lives: asked of the server only where there is reason to doubt.
+
+    A server that ended it has said so, and the socket can be read; silent losses show after a while without use.
+    """
+    if time.monotonic() - connection.used_at < _SURE and not connection.closed:
+        poll = select.poll()
+        poll.register(connection.fileno(), select.POLLIN)
+        if not poll.poll(0):
+            return
+    await AsyncConnectionPool.check_connection(connection)
 
 
 def _judged(outcome: Outcome) -> Outcome:

@@ -9,9 +9,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
+import httpx
 import pytest
 
+from policywatch.db.lanes import Taken
 from policywatchd.collect.fetch import Ask, Fetched, FetchFault, Limits, fetch, retry_after
+from policywatchd.collect.hosts import Turn
 from policywatchd.collect.wall import Wall
 
 Handler = Callable[[str, asyncio.StreamWriter], Awaitable[None]]
@@ -19,8 +22,8 @@ LIMITS = Limits(seconds=1.0, raw=200_000, decoded=400_000)
 
 
 @asynccontextmanager
-async def lane(host: str) -> AsyncIterator[None]:
-    yield
+async def lane(url: httpx.URL) -> AsyncIterator[Turn]:
+    yield Turn(Taken(url.host, None, None, None), 0.0)
 
 
 async def asked(handler: Handler, ask: Ask | None = None) -> Fetched:

@@ -12,29 +12,57 @@ import asyncio
 import ssl
 import time
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from typing import Any, Protocol
 
+import httpcore
 import httpx
 
 from policywatch.errors import PolicyWatchError
 from policywatchd.collect.wall import WallRefusal
 
-__all__ = ["Ask", "FetchFault", "Fetched", "Lane", "Limits", "fetch", "retry_after"]
+__all__ = ["Ask", "FetchFault", "Fetched", "Lane", "Limits", "Transport", "Turn", "fetch", "retry_after"]
 
-#: Holds the one place at a host for as long as the context is open.
-Lane = Callable[[str], AbstractAsyncContextManager[object]]
+
+class Transport(Protocol):
+    """What sends a request: the wall."""
+
+    async def send(
+        self, url: httpx.URL, headers: Sequence[tuple[bytes, bytes]], connect_within: float
+    ) -> httpcore.Response:
+        """The answer's head; its body is in the stream, and it is to be closed. httpcore's errors, WallRefusal."""
+
+
+class Turn(Protocol):
+    """One turn at a host, which learns what came of it."""
+
+    async def again(self, url: httpx.URL) -> None:
+        """Before another request to the same host (a redirect)."""
+
+    def answered(self, status: int, wait: float | None) -> None:
+        """It answered; `wait`: seconds, as its Retry-After says."""
+
+    def gave_none(self, why: str) -> None:
+        """No whole answer came."""
+
+
+#: Gives a turn at the host of an address, for as long as the context is open.
+Lane = Callable[[httpx.URL], AbstractAsyncContextManager[Turn]]
 
 _HOPS = 5
 _PIECE = 64 * 1024
 _RATIO, _RATIO_FROM = 200, 1024 * 1024  # inflated to raw bytes, once so much has come out
 _GZIP = 47  # zlib: gzip or deflate by its own header, 32 KiB window
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_OF_THE_HOST = frozenset({"timeout", "connect", "cut"})  # faults that its breaker counts
+_PERMANENT = frozenset({301, 308})
 _LONGEST_WAIT = 24 * 3600.0
+_CONNECT_WITHIN = 20.0  # seconds for one address of a host
 _KEPT_HEADERS = (
     "content-type", "content-length", "content-encoding", "content-language", "etag", "last-modified", "date",
     "cache-control", "expires", "vary", "retry-after", "location", "server",
@@ -43,16 +71,23 @@ _KEPT_HEADERS = (
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one page may cost: seconds in all, bytes from the wire, bytes after inflation."""
+    """What one page may cost: seconds in all, bytes from the wire, bytes after inflation.
+
+    `whole`: too large a body is a fault; otherwise what came until then is the body.
+    """
 
     seconds: float = 60.0
     raw: int = 8 * 1024 * 1024
     decoded: int = 16 * 1024 * 1024
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What to fetch. `etag` and `last_modified` are the server's own words of the last good capture."""
+    """What to fetch. `etag` and `last_modified` are the server's own words of the last good capture.
+
+    `secret` are headers for the address' own origin alone: a redirect elsewhere does not see them.
+    """
 
     url: str
     user_agent: str
@@ -60,6 +95,7 @@ class Ask:
     headers: Mapping[str, str] = field(default_factory=dict)
     etag: str | None = None
     last_modified: str | None = None
+    secret: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def conditional(self) -> bool:
@@ -79,6 +115,16 @@ class Fetched:
     body: bytes
     elapsed: float
     conditional: bool
+    egress: str | None = None  # our address of the last hop
+
+    @property
+    def moved_to(self) -> str | None:
+        """Where the page lives from now on: every hop on the way was permanent, and led to another host or path."""
+        if not self.redirects or any(hop["status"] not in _PERMANENT for hop in self.redirects):
+            return None
+        first, last = httpx.URL(str(self.redirects[0]["from"])), httpx.URL(self.final_url)
+        same = (first.host, first.path.rstrip("/")) == (last.host, last.path.rstrip("/"))
+        return None if same else self.final_url
 
 
 class FetchFault(PolicyWatchError):
@@ -90,26 +136,36 @@ class FetchFault(PolicyWatchError):
     final_url: str = ""
 
 
-async def fetch(transport: httpx.AsyncBaseTransport, ask: Ask, limits: Limits, lane: Lane) -> Fetched:
+async def fetch(transport: Transport, ask: Ask, limits: Limits, lane: Lane) -> Fetched:
     """Fetch a page, following at most five redirects, each through the wall and in its host's lane.
 
-    Waiting for a lane does not count against `limits.seconds`. Raises FetchFault; errors of the lane pass.
+    Waiting for a lane does not count against `limits.seconds`. Raises FetchFault; errors of the lane pass, its
+    FetchFaults with what is known of the way.
     """
     way = _Way(ask.url)
-    left = limits.seconds
+    left, host = limits.seconds, ""
     async with AsyncExitStack() as held:
-        host = ""
         while True:
-            if way.url.host != host:
-                await held.aclose()
-                host = way.url.host
-                await held.enter_async_context(lane(host))
+            try:
+                if way.url.host != host:
+                    await held.aclose()
+                    host = way.url.host
+                    turn = await held.enter_async_context(lane(way.url))
+                else:
+                    await turn.again(way.url)
+            except FetchFault as refusal:
+                raise way.fault(refusal.code or "lane", refusal.what, refusal.remedy) from None
             started = time.monotonic()
             try:
                 async with asyncio.timeout(left):
-                    fetched = await _hop(transport, ask, limits, way)
+                    fetched = await _hop(transport, ask, limits, way, turn)
             except TimeoutError:
+                turn.gave_none(f"no whole answer within {limits.seconds:g} s")
                 raise way.fault("timeout", f"no whole answer within {limits.seconds:g} s") from None
+            except FetchFault as fault:
+                if fault.code in _OF_THE_HOST:
+                    turn.gave_none(fault.what)
+                raise
             finally:
                 spent = time.monotonic() - started
                 way.elapsed += spent
@@ -155,76 +211,110 @@ class _Way:
         self.url = target
 
 
-async def _hop(transport: httpx.AsyncBaseTransport, ask: Ask, limits: Limits, way: _Way) -> Fetched | None:
+async def _hop(transport: Transport, ask: Ask, limits: Limits, way: _Way, turn: Turn) -> Fetched | None:
     """One request; None where it was a redirect and the way went on."""
     began = time.monotonic()
-    request = httpx.Request(
-        "GET",
-        way.url,
-        headers=_headers(ask),
-        extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), limits.seconds)},
-    )
     try:
-        response = await transport.handle_async_request(request)
+        response = await transport.send(way.url, _headers(ask, way.url), min(_CONNECT_WITHIN, limits.seconds))
         try:
-            way.status = response.status_code
-            if response.status_code in _REDIRECTS and "location" in response.headers:
-                way.turn(response.status_code, response.headers["location"])
+            status = way.status = response.status
+            headers = _named(response.headers)
+            turn.answered(status, retry_after(headers.get("retry-after", "")))
+            if status in _REDIRECTS and "location" in headers:
+                await _drain(response, headers)
+                way.turn(status, headers["location"])
                 return None
-            body = await _body(response, limits, way) if response.status_code == HTTPStatus.OK else b""
+            if status == HTTPStatus.OK:
+                body = await _body(response, headers, limits, way)
+            else:
+                body = b""
+                await _drain(response, headers)
+            egress = _egress(response)
         finally:
             await response.aclose()
     except WallRefusal as refusal:
         raise way.fault("wall", refusal.what, refusal.remedy) from None
-    except httpx.TimeoutException:
-        raise way.fault("timeout", f"no answer within {limits.seconds:g} s") from None
-    except httpx.ConnectError as error:
+    except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
         raise way.fault("connect", _connect_words(error)) from None
-    except (httpx.TransportError, ssl.SSLError) as error:
+    except httpcore.TimeoutException:
+        raise way.fault("timeout", f"no answer within {limits.seconds:g} s") from None
+    except (httpcore.NetworkError, httpcore.ProtocolError, ssl.SSLError) as error:
         raise way.fault("cut", f"the answer broke off ({_short(error)})") from None
     except zlib.error:
         raise way.fault("encoding", "the body is not the gzip that its header says") from None
     return Fetched(
-        status=response.status_code,
-        headers=_kept(response.headers),
+        status=status,
+        headers=_kept(headers),
         redirects=tuple(way.redirects),
         final_url=str(way.url),
-        content_type=response.headers.get("content-type", ""),
+        content_type=headers.get("content-type", ""),
         body=body,
         elapsed=way.elapsed + time.monotonic() - began,
         conditional=ask.conditional,
+        egress=egress,
     )
 
 
-def _headers(ask: Ask) -> dict[str, str]:
-    headers = {
+def _headers(ask: Ask, url: httpx.URL) -> list[tuple[bytes, bytes]]:
+    named: dict[str, str] = {
         "Accept": "text/html,application/xhtml+xml,text/markdown,text/plain;q=0.9,*/*;q=0.1",
         "Accept-Language": ask.accept_language,
         **ask.headers,
         "User-Agent": ask.user_agent,
         "Accept-Encoding": "gzip",
     }
+    if ask.secret and _origin(url) == _origin(httpx.URL(ask.url)):
+        named |= ask.secret
     if ask.etag:
-        headers["If-None-Match"] = ask.etag
+        named["If-None-Match"] = ask.etag
     if ask.last_modified:
-        headers["If-Modified-Since"] = ask.last_modified
-    return headers
+        named["If-Modified-Since"] = ask.last_modified
+    return [(b"Host", url.netloc), *((name.encode("ascii"), _value(value)) for name, value in named.items())]
 
 
-async def _body(response: httpx.Response, limits: Limits, way: _Way) -> bytes:
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
+
+
+def _value(value: str) -> bytes:
+    try:
+        return value.encode("latin-1")
+    except UnicodeEncodeError:
+        return value.encode("utf-8")
+
+
+def _named(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    """By name in lower case; what comes twice is one list, as HTTP has it."""
+    named: dict[str, str] = {}
+    for name, value in headers:
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        named[key] = f"{named[key]}, {text}" if key in named else text
+    return named
+
+
+def _egress(response: httpcore.Response) -> str | None:
+    """Our own address of the connection, where the system says it."""
+    stream = response.extensions.get("network_stream")
+    address: Any = stream.get_extra_info("client_addr") if stream is not None else None
+    return str(address[0]) if isinstance(address, tuple) and address else None
+
+
+async def _body(response: httpcore.Response, headers: Mapping[str, str], limits: Limits, way: _Way) -> bytes:
     """The body, inflated in small pieces and counted on both sides."""
-    encoding = response.headers.get("content-encoding", "").strip().lower()
+    encoding = headers.get("content-encoding", "").strip().lower()
     if encoding not in ("", "identity", "gzip", "x-gzip"):
         raise way.fault("encoding", f"the body is encoded as {encoding[:40]!r}, which was not asked for")
     inflate = _Inflate() if encoding.endswith("gzip") else None
     parts: list[bytes] = []
     raw = decoded = 0
-    async for piece in _raw(response):
+    async for piece in response.aiter_stream():
         raw += len(piece)
-        if raw > limits.raw:
+        if raw > limits.raw and limits.whole:
             raise way.fault("size", f"the page is larger than {limits.raw // 1024} KiB")
         for out in inflate.feed(piece) if inflate else (piece,):
             decoded += len(out)
+            if not limits.whole and decoded >= limits.decoded:
+                return b"".join((*parts, out))[: limits.decoded]
             if decoded > limits.decoded or (decoded > _RATIO_FROM and decoded > raw * _RATIO):
                 raise way.fault("bomb", f"the page inflates from {raw} bytes to more than {decoded}")
             parts.append(out)
@@ -233,9 +323,15 @@ async def _body(response: httpx.Response, limits: Limits, way: _Way) -> bytes:
     return b"".join(parts)
 
 
-async def _raw(response: httpx.Response) -> AsyncIterator[bytes]:
-    async for piece in response.stream:  # type: ignore[union-attr]
-        yield piece
+async def _drain(response: httpcore.Response, headers: Mapping[str, str]) -> None:
+    """Read what is there of a body that nobody wants, if it is short: so the connection can be kept."""
+    length = headers.get("content-length", "")
+    if response.status == HTTPStatus.NOT_MODIFIED or (length.isdigit() and len(length) < 6):
+        left = _PIECE
+        async for piece in response.aiter_stream():
+            left -= len(piece)
+            if left < 0:
+                return
 
 
 class _Inflate:
@@ -260,19 +356,19 @@ class _Inflate:
             piece = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
 
 
-def _kept(headers: httpx.Headers) -> dict[str, str]:
-    return {
-        name: "".join(sign for sign in headers[name][:500] if sign.isprintable())
-        for name in _KEPT_HEADERS
-        if name in headers
-    }
+def _kept(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: _printable(headers[name][:500]) for name in _KEPT_HEADERS if name in headers}
+
+
+def _printable(value: str) -> str:
+    return value if value.isprintable() else "".join(sign for sign in value if sign.isprintable())
 
 
 def _short(error: Exception) -> str:
     return (str(error) or type(error).__name__)[:120]
 
 
-def _connect_words(error: httpx.ConnectError) -> str:
+def _connect_words(error: Exception) -> str:
     words = _short(error)
     if "CERTIFICATE" in words.upper():
         return f"its certificate is not trusted ({words})"

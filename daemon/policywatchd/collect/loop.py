@@ -30,7 +30,7 @@ __all__ = ["open_schedule", "run"]
 async def open_schedule(service: Service) -> AsyncIterator[Schedule]:
     """The schedule of this daemon; its connections are closed at the end."""
     fetch, lease = service.settings.fetch, lease_for(service.settings)
-    wall = Wall(service.network.resolver, service.network.allowed, connections=fetch.concurrency + 4)
+    wall = Wall(service.network.resolver, service.network.allowed)
     lanes = Lanes(service.db, service.worker_id, gap=fetch.min_gap, lease=lease, draw=service.draw)
     agent = user_agent(version("policywatch"), fetch.contact)
     robots = Robots(service.db, wall, lanes, agent, seconds=fetch.timeout.total_seconds())

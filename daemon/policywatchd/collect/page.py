@@ -8,23 +8,24 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
-from urllib.parse import urlsplit
-
-import httpx
 
 from policywatch.db.collecting import Page
+from policywatch.errors import PolicyWatchError
 from policywatch.reading.extract import ENGINE, MIN_TEXT
 from policywatch.reading.rules import ExtractionError
 from policywatch.settings import Fetch
-from policywatchd.collect.fetch import Ask, Fetched, FetchFault, Limits, fetch, retry_after
-from policywatchd.collect.hosts import Lanes
+from policywatch.settings.catalogue import CREDENTIAL_MARK
+from policywatchd.collect.fetch import Ask, Fetched, FetchFault, Limits, Transport, fetch
+from policywatchd.collect.render import AWAY, Renderer
+from policywatchd.collect.robots import Passage, Robots
 from policywatchd.collect.seen import Fault, Seen, of_code, of_status
 from policywatchd.reader import BoundedError, Reader
 
-__all__ = ["NEEDS_BROWSER", "PageReader", "is_stale", "user_agent"]
+__all__ = ["PageReader", "Secret", "is_stale", "user_agent"]
 
 log = logging.getLogger("policywatch.collect")
 
@@ -41,41 +42,53 @@ def is_stale(page: Page) -> bool:
     return page.good_capture is None or page.good_rule != page.rule_id or page.engine != ENGINE
 
 
+#: The value of a credential of a platform, by their names.
+Secret = Callable[[str, str], Awaitable[str]]
+
+
 class PageReader:
-    """Fetches and reads pages through one transport, in the lanes of their hosts."""
+    """Fetches and reads pages through one transport, past robots.txt and in the lanes of their hosts.
+
+    `secret` gives the values of credentials; without it a page that needs one is not fetched.
+    """
 
     def __init__(
-        self, transport: httpx.AsyncBaseTransport, lanes: Lanes, reader: Reader, settings: Fetch, agent: str
+        self,
+        transport: Transport,
+        robots: Robots,
+        reader: Reader,
+        settings: Fetch,
+        agent: str,
+        *,
+        secret: Secret | None = None,
     ) -> None:
-        self._transport, self._lanes, self._reader = transport, lanes, reader
+        self._transport, self._robots, self._reader, self._secret = transport, robots, reader, secret
         self._language, self._agent = settings.accept_language, agent
+        self._full = settings.full_fetch / timedelta(seconds=1)
         self._limits = Limits(settings.timeout / timedelta(seconds=1), settings.max_raw, settings.max_decoded)
 
-    async def read(self, page: Page) -> Seen:
-        """Look at a page. Raises HostBusy where its host asks to wait."""
-        if page.render == "always":
-            return Seen(page, Fault("failed", "degraded", NEEDS_BROWSER), fetched=False)
-        stale = is_stale(page)
-        ask = Ask(
-            url=page.url,
-            user_agent=self._agent,
-            accept_language=self._language,
-            headers=page.headers,
-            etag=None if stale else page.etag,
-            last_modified=None if stale else page.last_modified,
-        )
+    async def read(self, page: Page, browser: Renderer | None = None) -> Seen:
+        """Look at a page, by plain HTTP or as a browser builds it. Raises HostBusy where its host asks to wait."""
+        stale, step = is_stale(page), "http" if browser is None else "browser"
+        bare = stale or browser is not None or self._is_full_due(page)
+        passage = self._robots.passage(overridden=page.overridden)
         try:
-            got = await fetch(self._transport, ask, self._limits, self._lanes.lane)
-        except FetchFault as fault:
-            return Seen(
-                page,
-                of_code(fault.code, fault.what),
-                status=fault.status,
-                redirects=fault.redirects,
-                final_url=fault.final_url,
-                conditional=ask.conditional,
-                elapsed=fault.elapsed,
+            plain, secret = await self._headers(page)
+            ask = Ask(
+                url=page.url,
+                user_agent=self._agent,
+                accept_language=self._language,
+                headers=plain,
+                etag=None if bare else page.etag,
+                last_modified=None if bare else page.last_modified,
+                secret=secret,
             )
+            if browser is None:
+                got = await fetch(self._transport, ask, self._limits, passage.lane)
+            else:
+                got = await browser.fetch(ask, self._limits, passage.lane, _watched(page))
+        except FetchFault as fault:
+            return replace(_unanswered(page, fault, passage), step=step)
         seen = Seen(
             page,
             status=got.status,
@@ -84,20 +97,38 @@ class PageReader:
             final_url=got.final_url,
             conditional=got.conditional,
             elapsed=got.elapsed,
+            robots=passage.verdict,
+            egress=got.egress,
+            moved_to=got.moved_to if got.redirects else None,
+            step=step,
         )
         if got.status == HTTPStatus.NOT_MODIFIED and got.conditional:
             return seen
         if got.status != HTTPStatus.OK:
-            return await self._refused(seen, got)
+            wait = passage.turn.wait if passage.turn else None
+            return replace(seen, fault=of_status(got.status), wait=wait, moved_to=None)
         return await self._understood(seen, got, stale)
 
-    async def _refused(self, seen: Seen, got: Fetched) -> Seen:
-        wait = None
-        if got.status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
-            wait = retry_after(got.headers.get("retry-after", ""))
-            if wait:
-                await self._lanes.ask_later(urlsplit(got.final_url).hostname or "", wait)
-        return replace(seen, fault=of_status(got.status), wait=wait)
+    def _is_full_due(self, page: Page) -> bool:
+        """Whether the page is to be fetched whole: each at its own share of the longest time, never all on one day."""
+        return page.full_age is None or page.full_age > self._full * (0.7 + page.id * 37 % 100 / 100 * 0.22)
+
+    async def _headers(self, page: Page) -> tuple[Mapping[str, str], dict[str, str]]:
+        """The headers for everybody, and those that carry the page's credential."""
+        if page.credential is None:
+            return page.headers, {}
+        try:
+            if self._secret is None:
+                raise PolicyWatchError("No credential can be used here.")
+            value = await self._secret(page.platform, page.credential)
+        except PolicyWatchError as error:
+            raise FetchFault(error.what, code="credential", remedy=error.remedy) from None
+        if not value.isascii() or not value.isprintable():
+            what = f"the credential {page.platform}/{page.credential} holds signs that no header can carry"
+            raise FetchFault(what, code="credential")
+        marked = {name: text for name, text in page.headers.items() if CREDENTIAL_MARK in text}
+        plain = {name: text for name, text in page.headers.items() if name not in marked}
+        return plain, {name: text.replace(CREDENTIAL_MARK, value) for name, text in marked.items()}
 
     async def _understood(self, seen: Seen, got: Fetched, stale: bool) -> Seen:
         page = seen.page
@@ -118,3 +149,23 @@ class PageReader:
             cause = f"the declared part of the page holds only {len(text.strip())} characters"
             return replace(seen, fault=Fault("suspect", "needs-rules", cause))
         return replace(seen, text=text)
+
+
+def _watched(page: Page) -> tuple[str, ...]:
+    """The selectors whose text is to come to rest before a built page is taken."""
+    return tuple(one for one in page.rule.get("select", ()) if isinstance(one, str))
+
+
+def _unanswered(page: Page, fault: FetchFault, passage: Passage) -> Seen:
+    """A look that brought no whole answer; one that was never made leaves no capture."""
+    made = fault.status is not None or fault.code not in ("robots", "robots-unknown", "credential", AWAY)
+    return Seen(
+        page,
+        of_code(fault.code or "", fault.what),
+        status=fault.status,
+        redirects=fault.redirects,
+        final_url=fault.final_url or None,
+        elapsed=fault.elapsed,
+        fetched=made,
+        robots=passage.verdict,
+    )

@@ -20,6 +20,7 @@ import httpcore
 import httpx
 
 from policywatch.errors import PolicyWatchError
+from policywatchd.collect.kept import Kept
 
 __all__ = ["Gate", "Resolver", "Wall", "WallRefusal", "is_public", "system_resolver"]
 
@@ -176,7 +177,7 @@ class Wall(httpx.AsyncBaseTransport):
     """A transport for httpx whose connections all pass the check.
 
     `resolver` turns host and port into addresses; `allowed` are the only (address, port) pairs beyond the
-    public web, and exist for a simulated web alone: no setting reaches them.
+    public web, and exist for a simulated web alone: no setting reaches them. `connections` are kept at most.
     """
 
     def __init__(
@@ -184,15 +185,11 @@ class Wall(httpx.AsyncBaseTransport):
         resolver: Resolver = system_resolver,
         allowed: frozenset[tuple[str, int]] = frozenset(),
         *,
-        connections: int = 20,
+        connections: int = 64,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=tls or httpx.create_ssl_context(trust_env=False),
-            max_connections=connections,
-            max_keepalive_connections=connections,
-            keepalive_expiry=15.0,
-            network_backend=Gate(resolver, allowed),
+        self._kept = Kept(
+            Gate(resolver, allowed), tls or httpx.create_ssl_context(trust_env=False), most=connections
         )
 
     async def send(
@@ -203,7 +200,7 @@ class Wall(httpx.AsyncBaseTransport):
         Redirects are answered, never followed. Nothing else is limited: the caller counts time and bytes, and
         closes the answer. Raises WallRefusal and httpcore's errors.
         """
-        return await self._pool.handle_async_request(
+        return await self._kept.handle(
             httpcore.Request(
                 b"GET",
                 httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
@@ -215,7 +212,7 @@ class Wall(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request; redirects are answered, never followed. Raises WallRefusal and httpx errors."""
         with _as_httpx():
-            answer = await self._pool.handle_async_request(
+            answer = await self._kept.handle(
                 httpcore.Request(
                     method=request.method,
                     url=httpcore.URL(
@@ -239,4 +236,4 @@ class Wall(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Close every connection."""
-        await self._pool.aclose()
+        await self._kept.aclose()
