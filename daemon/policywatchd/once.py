@@ -9,6 +9,7 @@ from typing import Any
 
 from policywatch.db import collecting
 from policywatch.errors import UsageError
+from policywatchd.collect.archives.following import Follower
 from policywatchd.collect.loop import open_schedule
 from policywatchd.collect.visit import Visited
 from policywatchd.service import Service
@@ -76,6 +77,8 @@ async def once(service: Service, names: Sequence[str]) -> Report:
     began = time.monotonic()
     await reconcile(service.db, service.settings)
     documents = await _named(service, names) if names else await collecting.due_ids(service.db)
+    if not names:
+        await Follower(service).all_due()
     async with open_schedule(service) as schedule:
         visits, left = await schedule.once(documents, service.stopping)
     rows = await collecting.waiting_of(service.db, left) if left else []

@@ -12,6 +12,7 @@ from policywatch.db import connect, setup
 from policywatch.db.pool import Database
 from policywatch.settings import Settings
 from policywatchd.collect import loop as collect
+from policywatchd.collect.archives import following
 from policywatchd.once import Report, once
 from policywatchd.service import Loop, Network, Service
 from policywatchd.unlock import prove_keys, tell_openly
@@ -51,7 +52,12 @@ async def _ready(settings: Settings) -> str:
 
 
 def _loops() -> list[Loop]:
-    loops = [Loop("collect", collect.run), Loop("upkeep", upkeep.run), Loop("settings", reload.run)]
+    loops = [
+        Loop("collect", collect.run),
+        Loop("archives", following.run, following.LIMIT),
+        Loop("upkeep", upkeep.run),
+        Loop("settings", reload.run),
+    ]
     if importlib.util.find_spec("policywatchd.publish.loop") is not None:
         from policywatchd.publish import loop as publish
 

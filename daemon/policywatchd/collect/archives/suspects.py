@@ -11,11 +11,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from policywatch.reading import quality
 from policywatch.reading.quality import History, Look, Quality
 
-__all__ = ["Chain", "Found", "Link", "screen"]
+__all__ = ["Chain", "Found", "Link", "screen", "stood"]
 
 _STOOD = timedelta(days=2)  # with a next version that does not take it back
 _STANDS = timedelta(days=14)  # without a next version
@@ -67,7 +68,11 @@ def screen(chain: Chain, text_of: Callable[[str], str], hash_of: Callable[[str],
         if link.state != "good" and link.is_change and good and link.blob not in good:
             history = history or quality.remember([text_of(blob) for blob in good])
             verdict = _verdict(link, history, chain.language, text_of)
-        if verdict is not None and in_a_row + 1 < _IN_A_ROW and not _stood(chain, place, good[0], hash_of):
+        if (
+            verdict is not None
+            and in_a_row + 1 < _IN_A_ROW
+            and not stood(links, place, good[0], chain.end, hash_of)
+        ):
             in_a_row += 1
             signs = tuple(f"{signal.name}: {signal.detail}" for signal in verdict.signals)
             found.append(Found(place, verdict.score, () if link.state == "held" else signs))
@@ -82,12 +87,26 @@ def _verdict(link: Link, history: History, language: str, text_of: Callable[[str
     return judged if judged.suspect else None
 
 
-def _stood(chain: Chain, place: int, before: str, hash_of: Callable[[str], bytes]) -> bool:
-    """Whether hindsight takes a suspect version for real: seen again, or left standing and not taken back."""
-    link = chain.links[place]
-    if place + 1 == len(chain.links):
-        return chain.end - link.at >= _STANDS
-    after = chain.links[place + 1]
+class Dated(Protocol):
+    """A version as far as hindsight asks."""
+
+    @property
+    def blob(self) -> str: ...
+    @property
+    def at(self) -> datetime: ...
+
+
+def stood(
+    versions: Sequence[Dated], place: int, before: str, end: datetime, hash_of: Callable[[str], object]
+) -> bool:
+    """Whether hindsight takes a suspect version for real: seen again, or left standing and not taken back.
+
+    `before` is the blob of the last good version, `end` how far the source has looked.
+    """
+    one = versions[place]
+    if place + 1 == len(versions):
+        return end - one.at >= _STANDS
+    after = versions[place + 1]
     if after.blob == before:
         return False
-    return after.at - link.at >= _STOOD or hash_of(after.blob) == hash_of(link.blob)
+    return after.at - one.at >= _STOOD or hash_of(after.blob) == hash_of(one.blob)
