@@ -142,7 +142,7 @@ class Script:
         )  # fmt: skip
         document = ScriptedDocument(number, platform, company(seed, platform).name, key, name, pages)
         for page in pages:
-            text = page_text(seed, platform, number, page.number, name)
+            text = page_text(seed, platform, number, page.number, name, turn)
             document.versions.append(Version(0, page.number, None, text))
         return document
 

@@ -112,11 +112,11 @@ def company(seed: int, number: int) -> Company:
     return Company(name.capitalize(), words)
 
 
-def page_text(seed: int, platform: int, document: int, page: int, name: str) -> tuple[str, ...]:
-    """The first text of a page of a document: 9 to 20 clauses, in blocks."""
+def page_text(seed: int, platform: int, document: int, page: int, name: str, turn: int) -> tuple[str, ...]:
+    """The first text of a page of a document: 9 to 20 clauses, in blocks. `turn`: of the platform's documents."""
     draw = random.Random(f"{seed}/text/{document}/{page}")  # noqa: S311 (repeatable)
     of = company(seed, platform)
-    about = _SOURCES[document % len(_SOURCES)]
+    about = _SOURCES[turn % len(_SOURCES)]
     clauses = list(_clauses(about)[1:-1])
     others = [clause for source in _SOURCES if source != about for clause in _clauses(source)[1:-1]]
     chosen = clauses + draw.sample(others, draw.randrange(1, 11))
@@ -130,6 +130,8 @@ def page_text(seed: int, platform: int, document: int, page: int, name: str) -> 
     text = [title, opening]
     for wordings in chosen:
         text += _blocks(draw.choice(wordings).format_map(of.words))
+    if turn >= len(_SOURCES) or page:  # nobody gives the parts of two policies the same names
+        text = [f"{block}, under the {name}{part}" if block.startswith("## ") else block for block in text]
     facts = draw.sample(range(10, 900), 2)
     text += [
         f"## What is special about this {name.lower()}",
