@@ -17,7 +17,11 @@ SELECT s.change_id, p.key AS platform, p.name AS platform_name, d.key AS documen
        s.detected_at, c.before_at, c.after_at, c.before_snapshot, c.after_snapshot, c.noise_kind,
        c.words_added, c.words_removed, jsonb_array_length(c.passages) AS passage_count,
        a.change_type, a.other_types, a.confidence, a.notify, a.topics, a.sections, a.effective_date,
-       a.objection_deadline, a.summary, a.evidence, a.engine
+       a.objection_deadline, a.summary, a.evidence, a.engine, s.reverts, s.alternates, s.looks,
+       (SELECT (x.origin ->> 'judged')::integer FROM app.policy_snapshots x
+        WHERE x.id = c.after_snapshot AND x.fetched_at = c.after_at) AS pages_judged,
+       (SELECT (x.origin ->> 'pages')::integer FROM app.policy_snapshots x
+        WHERE x.id = c.after_snapshot AND x.fetched_at = c.after_at) AS pages_total
 FROM app.change_states s
 CROSS JOIN LATERAL (SELECT * FROM app.policy_changes x WHERE x.id = s.change_id AND x.detected_at = s.detected_at LIMIT 1) c
 JOIN app.policy_documents d ON d.id = s.document_id
@@ -86,7 +90,11 @@ SELECT g.id, g.document_id, g.position, g.url, g.render, g.state, g.health, g.ca
 WHERE (SELECT app.may_read());
 
 CREATE VIEW read.snapshots WITH (security_barrier) AS
-SELECT s.id, s.document_id, s.fetched_at, s.previous_id, s.source, s.kind, s.partial, s.text_sha256, s.origin, s.recorded_at
+SELECT s.id, s.document_id, s.fetched_at, s.previous_id, s.source, s.kind, s.partial, s.text_sha256, s.origin, s.recorded_at, s.captures,
+       NOT EXISTS (SELECT FROM app.policy_changes c JOIN app.change_states t ON t.change_id = c.id
+                   WHERE c.after_snapshot = s.id AND (t.status IN ('second_look', 'unconfirmed', 'undone')
+                     OR (t.verdict = 'bad_capture' AND NOT EXISTS (SELECT FROM app.policy_snapshots n WHERE n.previous_id = s.id)
+                         AND NOT EXISTS (SELECT FROM app.policy_documents d WHERE d.newest_snapshot = s.id)))) AS believed
 FROM app.policy_snapshots s
 WHERE (SELECT app.may_read()) AND ((SELECT app.sees_all()) OR s.document_id IN (SELECT unnest(app.my_documents())))
 ORDER BY s.document_id, s.id DESC;

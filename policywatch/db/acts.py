@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from policywatch.db.pool import Database, Outcome
 from policywatch.db.queries import load
 
 __all__ = [
+    "accept_capture",
     "ack_alert",
     "approve_request",
     "beat_session",
@@ -29,6 +31,9 @@ __all__ = [
     "pause_document",
     "pause_publication",
     "release_change",
+    "request_preview",
+    "request_reextract",
+    "request_trial",
     "request_visit",
     "resume_publication",
     "return_request",
@@ -249,6 +254,34 @@ async def pause_document(
 ) -> Outcome:
     """Stop looking at a document, with a reason; None resumes."""
     return await db.act(_sql.pause_document, act=act_id, platform=platform, document=document, reason=reason)
+
+
+async def accept_capture(db: Database, capture: int, *, act_id: UUID | None = None) -> Outcome:
+    """Take the newest of several suspect captures of a page for its new policy."""
+    return await db.act(_sql.accept_capture, act=act_id, capture=capture)
+
+
+async def request_trial(
+    db: Database, platform: str, document: str, *, act_id: UUID | None = None
+) -> Outcome:
+    """Ask the daemon to try the pages of a document: two fetches that must agree."""
+    return await db.act(_sql.request_trial, act=act_id, platform=platform, document=document)
+
+
+async def request_reextract(
+    db: Database, platform: str, document: str, *, act_id: UUID | None = None
+) -> Outcome:
+    """Ask the daemon to read the kept captures of a document again by today's rules."""
+    return await db.act(_sql.request_reextract, act=act_id, platform=platform, document=document)
+
+
+async def request_preview(
+    db: Database, platform: str, document: str, rule: Mapping[str, Any], *, act_id: UUID | None = None
+) -> Outcome:
+    """Ask what further filters or selectors (add_filters, add_remove) would have removed of the past changes."""
+    return await db.act(
+        _sql.request_preview, act=act_id, platform=platform, document=document, rule=json.dumps(dict(rule))
+    )
 
 
 async def ack_alert(db: Database, alert: int, *, act_id: UUID | None = None) -> Outcome:

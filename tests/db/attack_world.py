@@ -185,8 +185,22 @@ def _platform(world: World, platform: str) -> None:
         rule,
         f"{mark} after".encode(),
     )
+    suspect = world.value(
+        "INSERT INTO app.captures (document_id, page_id, fence, state, cause, rule_id, text_sha256)"
+        " SELECT %s, %s, 2, 'suspect', 'a wall', %s, sha256(%s) RETURNING id",
+        document,
+        page,
+        rule,
+        f"{mark} after".encode(),
+    )
+    world.value(
+        "UPDATE app.document_pages SET suspects = 2, suspect_capture = %s WHERE id = %s RETURNING id",
+        suspect,
+        page,
+    )
     ids = {
         "document": document,
+        "capture": suspect,
         "change": _change(world, document, mark),
         "other": _change(world, document, mark),
     }

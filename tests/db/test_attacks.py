@@ -444,6 +444,10 @@ ACTS: dict[str, tuple[str, Maker]] = {
     "stop_publication": ("editor", lambda w: (_ids(w)["publication"],)),
     "freeze_system": ("editor", lambda _w: ("why",)),
     "pause_document": ("editor", lambda _w: (OURS, "terms", "why")),
+    "accept_capture": ("editor", lambda w: (_ids(w)["capture"],)),
+    "request_trial": ("editor", lambda _w: (OURS, "terms")),
+    "request_reextract": ("editor", lambda _w: (OURS, "terms")),
+    "request_preview": ("editor", lambda _w: (OURS, "terms", '{"add_filters": []}')),
     "approve_request": (
         "approver",
         lambda w: (_ids(w)["asked_approval"], 2, w.hashes[_ids(w)["asked_approval"]], 3),
@@ -826,6 +830,7 @@ BEYOND: dict[str, tuple[str, Callable[[dict[str, int]], tuple[Any, ...]]]] = {
     "revise_draft": ("editor", lambda i: (i["open"], 1, "s", "b", "")),
     "close_draft": ("editor", lambda i: (i["open"], 1)),
     "submit_draft": ("editor", lambda i: (i["open"], 1, "all")),
+    "accept_capture": ("editor", lambda i: (i["capture"],)),
     "withdraw_publication": ("editor", lambda i: (i["publication"], 1)),
     "pause_publication": ("editor", lambda i: (i["publication"], "why")),
     "stop_publication": ("editor", lambda i: (i["publication"],)),
@@ -853,12 +858,16 @@ def test_what_is_beyond_ones_scope_is_answered_as_if_it_were_not_there(world: Wo
                 words.replace(f"-{number} ", f"-{NO_SUCH} ")
                 .replace(f"-{number}.", f"-{NO_SUCH}.")
                 .replace(f"t {number} ", f"t {NO_SUCH} ")
+                .replace(f"capture {number}.", f"capture {NO_SUCH}.")
             )
         assert words == absent["sentence"], act
     for platform in (THEIRS, "nowhere"):
         refused(world, person, "request_visit", platform, "terms", code="PW422")
         if person != "reviewer":
             refused(world, person, "pause_document", platform, "terms", "why", code="PW422")
+            refused(world, person, "request_trial", platform, "terms", code="PW422")
+            refused(world, person, "request_reextract", platform, "terms", code="PW422")
+            refused(world, person, "request_preview", platform, "terms", "{}", code="PW422")
 
 
 def test_a_visit_to_all_asks_for_the_platforms_of_the_scope(world: World) -> None:

@@ -201,6 +201,28 @@ def _publication(world: World, change: int) -> None:
     world.act(BOB, "thaw_system")
 
 
+def _suspect_capture(world: World) -> int:
+    rule = world.value(
+        "INSERT INTO app.extraction_rules (hash, definition) VALUES (sha256('r'), '{}') RETURNING id"
+    )
+    page = world.value(
+        "INSERT INTO app.document_pages (document_id, position, url, rule_id, suspects)"
+        " SELECT d.id, 9, 'https://x.test/terms', %s, 2 FROM app.policy_documents d WHERE d.key = 'terms' RETURNING id",
+        rule,
+    )
+    capture = world.value(
+        "INSERT INTO app.captures (document_id, page_id, fence, state, cause, rule_id, text_sha256)"
+        " SELECT g.document_id, g.id, 1, 'suspect', 'a wall', g.rule_id, sha256(%s) FROM app.document_pages g"
+        " WHERE g.id = %s RETURNING id",
+        AFTER,
+        page,
+    )
+    world.value(
+        "UPDATE app.document_pages SET suspect_capture = %s WHERE id = %s RETURNING id", capture, page
+    )
+    return int(capture)
+
+
 def _rest(world: World) -> None:
     alert = world.value(
         "INSERT INTO app.alerts (kind, subject, sentence) VALUES ('document_failing', 'x/terms', 'It fails.') RETURNING id"
@@ -209,6 +231,10 @@ def _rest(world: World) -> None:
     world.act(RITA, "request_visit", "x", "terms")
     world.act(ED, "pause_document", "x", "terms", "It moves.")
     world.act(ED, "pause_document", "x", "terms", None)
+    world.act(ED, "request_trial", "x", "terms")
+    world.act(ED, "request_reextract", "x", "terms")
+    world.act(ED, "request_preview", "x", "terms", '{"add_filters": ["drop_counters"]}')
+    world.act(ED, "accept_capture", _suspect_capture(world))
     world.daemon(
         "INSERT INTO app.system_metrics (at, name, value) SELECT app.pw_now() - n * interval '1 hour', 'beats', n"
         " FROM generate_series(0, 60 * 24) n"

@@ -76,6 +76,18 @@ SELECT * FROM act.request_visit(%(act)s, %(platform)s, %(document)s);
 -- No reason resumes.
 SELECT * FROM act.pause_document(%(act)s, %(platform)s, %(document)s, %(reason)s);
 
+-- name: accept_capture
+SELECT * FROM act.accept_capture(%(act)s, %(capture)s);
+
+-- name: request_trial
+SELECT * FROM act.request_trial(%(act)s, %(platform)s, %(document)s);
+
+-- name: request_reextract
+SELECT * FROM act.request_reextract(%(act)s, %(platform)s, %(document)s);
+
+-- name: request_preview
+SELECT * FROM act.request_preview(%(act)s, %(platform)s, %(document)s, %(rule)s::jsonb);
+
 -- name: ack_alert
 SELECT * FROM act.ack_alert(%(act)s, %(alert)s);
 

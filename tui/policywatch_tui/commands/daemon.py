@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from policywatch.errors import PolicyWatchError, ServiceAway
+from policywatch.errors import PolicyWatchError
+from policywatch_tui.commands.asking import answered
 from policywatch_tui.commands.base import Shell, json_option, with_shell
 from policywatch_tui.commands.child import daemon_argv, run_verb
 from policywatch_tui.desk.clean import clean
@@ -54,20 +55,6 @@ def _report(shell: Shell, result: dict[str, Any]) -> None:
             click.echo(clean(f"  {row}"))
 
 
-async def _wait(db: Any, request: int, seconds: float) -> dict[str, Any]:
-    """The request as it ended; ServiceAway when the daemon did not serve it in time."""
-    from policywatch.db import listing
-
-    for _ in range(int(seconds * 2)):
-        row = await listing.request(db, request)
-        if row and row["state"] not in ("waiting", "serving"):
-            return row
-        await asyncio.sleep(0.5)
-    raise ServiceAway(
-        "The daemon has not served the request yet.", remedy="It stays asked for; see: policywatch status"
-    )
-
-
 @click.command()
 @click.argument("document", required=False)
 @click.option("--all", "everything", is_flag=True, help="All documents.")
@@ -87,7 +74,7 @@ async def check(shell: Shell, document: str | None, everything: bool, seconds: f
             outcome = await acts.request_visit(db, platform or None, key or None)
             if outcome.id is None:
                 raise PolicyWatchError(outcome.sentence)
-            row = await _wait(db, outcome.id, seconds)
+            row = await answered(db, outcome.id, seconds)
             payload = {
                 "request": outcome.id,
                 "state": row["state"],

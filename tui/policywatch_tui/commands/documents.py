@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 import click
 
 from policywatch.errors import PolicyWatchError, UsageError
+from policywatch_tui.commands import evidence
 from policywatch_tui.commands.base import Shell, with_shell
+from policywatch_tui.commands.document_names import find_document, split_name
+from policywatch_tui.commands.readable import readable
 from policywatch_tui.desk.clean import clean_lines
 
 __all__ = ["documents", "split_name"]
@@ -19,23 +21,8 @@ def documents() -> None:
     """Documents: the policies that are watched."""
 
 
-def split_name(name: str) -> tuple[str, str]:
-    """`platform/document`, refused when it is not two keys."""
-    platform, slash, document = name.partition("/")
-    if not slash or not platform or not document:
-        raise UsageError(
-            f'"{name}" names no document.', remedy="Write PLATFORM/DOCUMENT, e.g. x/terms-of-service."
-        )
-    return platform, document
-
-
-async def _document(db: Any, name: str) -> dict[str, Any]:
-    from policywatch.db import listing
-
-    rows = await listing.documents(db, *split_name(name))
-    if not rows:
-        raise PolicyWatchError(f"There is no document {name}.", remedy="See: policywatch documents list")
-    return rows[0]
+for _command in (*evidence.COMMANDS, readable):
+    documents.add_command(_command)
 
 
 @documents.command("list")
@@ -57,9 +44,12 @@ async def list_documents(shell: Shell, platform: str | None) -> None:
 @documents.command()
 @click.argument("document")
 @click.option("--at", help="The text believed at that time (ISO 8601), default now.")
+@click.option(
+    "--raw", is_flag=True, help="The bytes as they came over the wire, of the pages behind that text."
+)
 @with_shell
-async def show(shell: Shell, document: str, at: str | None) -> None:
-    """The text of a document, now or at a time."""
+async def show(shell: Shell, document: str, at: str | None, raw: bool) -> None:
+    """The text of a document, now or at a time; with --raw the pages it was read from."""
     from policywatch.db import contents, listing
 
     try:
@@ -71,13 +61,16 @@ async def show(shell: Shell, document: str, at: str | None) -> None:
     if moment is not None and moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     async with shell.database() as db:
-        row = await _document(db, document)
+        row = await find_document(db, document)
         snapshot = await listing.snapshot_at(db, row["id"], moment)
         if snapshot is None:
             raise PolicyWatchError(
                 f"There is no snapshot of {document} from then.",
                 remedy=f"See: policywatch documents history {document}",
             )
+        if raw:
+            await evidence.show_raw(shell, db, row, snapshot)
+            return
         text = await contents.fetch_text(db, bytes(snapshot["text_sha256"]), person=True)
         pages = await listing.pages(db, row["id"])
     if shell.as_json:
@@ -95,7 +88,7 @@ async def history(shell: Shell, document: str, limit: int) -> None:
     from policywatch.db import listing
 
     async with shell.database() as db:
-        row = await _document(db, document)
+        row = await find_document(db, document)
         rows = await listing.snapshots(db, row["id"], limit)
     shell.table("snapshots", rows, ("id", "fetched_at", "source", "kind", "partial", "text_sha256"))
 
