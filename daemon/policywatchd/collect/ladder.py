@@ -62,9 +62,10 @@ class Ladder:
             return seen
         log.info("page_climbs page=%d reason=%s", page.id, reason)
         built = await self._built(page, reason)
-        if not built.fetched:  # nobody to build it: what was seen is kept, with the advice
-            assert built.fault is not None
-            return replace(seen, fault=replace(built.fault, state="suspect"), step_reason=reason)
+        if (
+            not built.fetched
+        ):  # nobody to build it: the look itself is kept, and says nothing of the page's text
+            return replace(seen, fault=built.fault, raw=None)
         return replace(built, plain=reason)
 
     async def _built(self, page: Page, reason: str | None) -> Seen:

@@ -94,7 +94,16 @@ class Trials:
     async def _second(self, candidate: Page, first: Seen) -> _Second:
         assert first.text is not None
         again = await self._pages.read(
-            replace(candidate, etag=None, last_modified=None, raw_sha256=None, text_sha256=None)
+            replace(
+                candidate,
+                etag=None,
+                last_modified=None,
+                raw_sha256=None,
+                text_sha256=None,
+                step=first.step,  # the two are compared: by the same step of the ladder
+                step_reason=first.step_reason,
+                plain_due=False,
+            )
         )
         if again.fault is not None or again.text is None:
             cause = again.fault.cause if again.fault is not None else "it brought no page"
