@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from policywatch.reading import analyse, compare, extract, needs_js, quality
+from policywatch.reading import analyse, compare, extract, needs_js, quality, selectors, volatile
 from policywatch.reading.rules import Rule
 from policywatch.reading.tongue import tongue
 
@@ -73,8 +73,8 @@ def _shell(body: bytes, content_type: str) -> str | None:
 
 
 def _volatile(first: str, second: str) -> list[dict[str, Any]]:
-    return [passage.to_json() for passage in compare.compare(first, second).passages]
+    return [passage.to_json() for passage in volatile.volatile([first, second])]
 
 
 def _warnings(rule: Mapping[str, Any]) -> list[str]:
-    return []
+    return [f"{one.why} {one.remedy}" for one in selectors.fragile(Rule.from_json(rule))]

@@ -11,37 +11,24 @@ bounded child.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from html import unescape
-from types import MappingProxyType
 from urllib.parse import urljoin
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
-from policywatch.reading import filters, json_text, pdf
+from policywatch.reading import filters, json_text
 from policywatch.reading.formats import Format, decoded, format_of
 from policywatch.reading.rules import ExtractionError, Range, Rule
 from policywatch.reading.walk import Marks, Writer, walk
 
 __all__ = [
-    "CURRENT", "ENGINE", "ENGINES", "MIN_TEXT", "ExtractionError", "Range", "Rule", "cut_out", "engine_of", "extract",
+    "ENGINE", "MIN_TEXT", "ExtractionError", "Range", "Rule", "cut_out", "extract",
 ]  # fmt: skip
 
-ENGINE = (
-    "extract-1"  # stored with each text: another engine's text is never compared as the platform's change
-)
-#: What reads each format. Raise a name when its output changes, so that only its pages are read again.
-ENGINES: Mapping[Format, str] = MappingProxyType(
-    {
-        Format.HTML: ENGINE,
-        Format.MARKDOWN: ENGINE,
-        Format.TEXT: ENGINE,
-        Format.JSON: "json-1",
-        Format.PDF: "pdf-1",
-    }
-)
-#: Today's engines. Texts of two of them may be compared: then the platform itself changed the format.
-CURRENT = frozenset(ENGINES.values())
+#: Stored with each text: another engine's text is never compared as the platform's change. One name for all
+#: formats and filters: raise it when the output of any of them changes, and every page is read again from its
+#: stored bytes first. A name for each would have to follow every part of a document.
+ENGINE = "extract-1"
 MIN_TEXT = 100  # characters; a caller takes a shorter text for a failed capture
 
 _CONTROLS = dict.fromkeys([*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), *range(0x7F, 0xA0)])
@@ -50,11 +37,6 @@ _MARKDOWN_TARGET = re.compile(r"(?<=\]\()[^()\s<>]{1,4000}(?=[)\s])")
 _HTML_IN_TEXT = re.compile(r"</?[a-zA-Z][^<>]{0,2000}>")
 _NAMES = {Format.PDF: "a PDF", Format.TEXT: "plain text", Format.MARKDOWN: "Markdown"}
 _ALL = ("body", "html", ":root")  # selectors that mean a whole document, whatever its format
-
-
-def engine_of(body: bytes, content_type: str, rule: Rule) -> str:
-    """The engine that reads a body. Raises ExtractionError for what cannot be read."""
-    return ENGINES[format_of(body, content_type, paths=_has_paths(rule))]
 
 
 def extract(body: bytes, content_type: str, rule: Rule, base_url: str) -> str:
@@ -114,6 +96,8 @@ def _whole(
             code="no_match",
         )
     if kind is Format.PDF:
+        from policywatch.reading import pdf  # its library is large, and most readers never meet a PDF
+
         return pdf.text_of(body)
     text = decoded(body, content_type)
     if "\x00" in text:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from policywatch.errors import UsageError
 from policywatch.reading import pdf as pdf_reading
-from policywatch.reading.extract import CURRENT, ENGINE, ExtractionError, Rule, engine_of, extract
+from policywatch.reading.extract import ExtractionError, Rule, extract
 from policywatch.reading.json_text import parsed_path
 from tests.reading.pdf_writing import Placed, column, pdf
 
@@ -266,20 +266,6 @@ def test_filters_of_links_reach_markdown_as_well() -> None:
         read(body, "text/markdown", filters=("strip_tracking_parameters",))
         == "See [it](https://a.test/x?id=2).\n"
     )
-
-
-@pytest.mark.parametrize(
-    ("body", "kind", "engine"),
-    [
-        (b"<html>", "text/html", ENGINE),
-        (b"# T", "text/markdown", ENGINE),
-        (b"%PDF-1.7", "text/html", "pdf-1"),
-        (b"{}", "application/json", "json-1"),
-    ],
-)
-def test_each_format_has_its_own_engine(body: bytes, kind: str, engine: str) -> None:
-    assert engine_of(body, kind, Rule()) == engine
-    assert engine in CURRENT
 
 
 PATHS = st.text(alphabet="$.[]*'\"ab-019 ", max_size=30)
