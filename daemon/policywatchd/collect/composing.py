@@ -27,7 +27,7 @@ class Composer:
         self._db, self._judge = db, judge
 
     async def compose(self, seen: Sequence[Seen], base: Base | None) -> Composed | None:
-        """The document as it stands after these looks; texts only where it is not the base itself.
+        """The document as it stands after these looks; texts only where it is not the base itself, or a look is open.
 
         None where no page was read at all.
         """
@@ -53,7 +53,7 @@ class Composer:
             if text is not None:
                 texts[page.id] = text
         made = Composed(tuple(parts), texts, fresh, len(seen), seen[0].hashes if len(parts) == 1 else None)
-        if base is None or not is_made_of(base.origin, parts):
+        if base is None or base.open or not is_made_of(base.origin, parts):
             for part in parts:
                 if part.page_id not in texts:
                     texts[part.page_id] = await contents.fetch_text(self._db, part.text_sha256)
