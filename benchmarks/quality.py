@@ -22,7 +22,7 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -140,12 +140,8 @@ def replay(corpus: Path = CORPUS) -> list[Outcome]:
         for row, text in _texts(repository, sorted(rows, key=lambda row: order[row["commit"]])):
             documents = platforms[row["platform"]]
             document = documents[row["document"]]  # a renamed service goes on
-            history = History(
-                document.history.lengths,
-                document.history.headings,
-                document.history.language,
-                frozenset(other.hash for other in documents.values() if other.hash) - {document.hash},
-            )
+            others = frozenset(other.hash for other in documents.values() if other.hash) - {document.hash}
+            history = replace(document.history, known_texts=others)
             started = time.process_time()
             quality = judge(Look(text=text), history, "en")
             seconds = time.process_time() - started

@@ -18,13 +18,15 @@ from policywatch.reading.compare import reader_hash
 from policywatch.reading.extract import MIN_TEXT
 from policywatch.reading.tongue import told, tongue
 
-__all__ = ["THRESHOLD", "History", "Look", "Quality", "Signal", "headings", "judge", "remember"]
+__all__ = ["THRESHOLD", "History", "Look", "Quality", "Signal", "headings", "judge", "remember", "since"]
 
 THRESHOLD = 0.5  # badness from which a capture is suspect
 _GOOD_LENGTHS = 5  # the last good texts whose lengths are remembered
 _SHORT = ((0.05, 0.4), (0.25, 0.3), (0.4, 0.2), (0.6, 0.1))  # share of the usual length -> weight
 _FEW_HEADINGS = 3  # fewer say nothing by their absence
 _LOST = 0.5  # share of the usual headings whose absence counts
+_FEW_WORDS = 8  # a smaller vocabulary says nothing
+_UNLIKE = 0.12  # share of the usual words; rewritten policies keep more (the least recorded: 0.14, a stub; else 0.18)
 _GARBLED = 0.001  # share of the characters
 _WORDS_TO_TELL = 200  # characters from which the language of a text is told
 
@@ -34,7 +36,8 @@ class Look:
     """One capture. Texts that came without HTTP (archives) have `status` None and an empty `head`.
 
     `url` was asked, `final_url` answered ("" = the same). `head`: the first 20,000 characters of the decoded body.
-    `text` is the extracted text or None; `fault` says why there is none, or what came incomplete.
+    `text` is the extracted text or None; `fault` says why there is none, or what came incomplete. `whole` False: the
+    body has no end, though that of the last good capture had one.
     """
 
     status: int | None = None
@@ -45,20 +48,23 @@ class Look:
     head: str = ""
     text: str | None = None
     fault: str | None = None
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class History:
     """What earlier good captures of the document were like; the empty history knows nothing.
 
-    `lengths`: characters of up to five last good texts, newest first. `headings` and `language` of the last good
-    text (as `headings` and `tongue` give them). `known_texts`: reader hashes of the platform's other pages.
+    `lengths`: characters of up to five last good texts, newest first. `headings`, `language` and `words` of the last
+    good text (as `headings`, `tongue` and `signs.vocabulary` give them). `known_texts`: reader hashes of the
+    platform's other pages. `since` makes one.
     """
 
     lengths: tuple[int, ...] = ()
     headings: frozenset[str] = frozenset()
     language: str = ""
     known_texts: frozenset[bytes] = frozenset()
+    words: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +104,19 @@ def headings(text: str) -> frozenset[str]:
 
 def remember(texts: Sequence[str], known_texts: Iterable[bytes] = ()) -> History:
     """The history that the good `texts` (newest first) leave behind."""
-    if not texts:
-        return History(known_texts=frozenset(known_texts))
+    return since([len(text) for text in texts], texts[0] if texts else None, known_texts)
+
+
+def since(lengths: Sequence[int], last: str | None, known_texts: Iterable[bytes] = ()) -> History:
+    """The history of a document whose `last` good text is at hand, and of the earlier ones (newest first) the lengths."""
+    if last is None:
+        return History(tuple(lengths[:_GOOD_LENGTHS]), known_texts=frozenset(known_texts))
     return History(
-        tuple(len(text) for text in texts[:_GOOD_LENGTHS]),
-        headings(texts[0]),
-        tongue(texts[0]),
+        tuple(lengths[:_GOOD_LENGTHS]),
+        headings(last),
+        tongue(last),
         frozenset(known_texts),
+        signs.vocabulary(last),
     )
 
 
@@ -154,13 +166,18 @@ def _of_text(look: Look, text: str, history: History, document_language: str) ->
     for name, weight, detail in (*_of_way(look), *page.marks()):
         yield Signal(name, weight / 2 if stands else weight, detail)
     yield from _of_history(text, share, lost, here, history, page)
+    if not look.whole and share < 1.0:
+        yield Signal("unclosed", 0.5, "the page breaks off before its end")
     yield from _of_letters(text)
-    expected = {told(document_language), history.language} - {""}
+    declared = told(document_language)
+    kept = len(history.headings) >= _FEW_HEADINGS and lost < _LOST
+    if not kept and not (language and language == declared and history.language not in ("", language)):
+        yield from _of_words(text, history)  # a page that came to its declared language keeps none of them
+    expected = {declared, history.language} - {""}
     if language and expected and language not in expected:
         yield Signal("language", 0.6, f"the text is in {language}, expected {' or '.join(sorted(expected))}")
     if history.known_texts and reader_hash(text) in history.known_texts:
         # Two pages may share a text; one that keeps the usual headings is still its own.
-        kept = len(history.headings) >= _FEW_HEADINGS and lost < _LOST
         yield Signal("other_page", 0.2 if kept else 0.6, "the text is that of another page of the platform")
 
 
@@ -196,6 +213,15 @@ def _of_history(
             yield Signal("cut", 0.4, "the text ends in the middle of a sentence")
         elif share < 0.3 and many and lost >= _LOST and not fresh:
             yield Signal("cut", 0.3, "only some of the usual headings are left, and none is new")
+
+
+def _of_words(text: str, history: History) -> Iterable[Signal]:
+    """Whether next to none of the usual words is left."""
+    if len(history.words) < _FEW_WORDS:
+        return
+    kept = len(history.words & signs.vocabulary(text)) / len(history.words)
+    if kept < _UNLIKE:
+        yield Signal("unlike", 0.4, f"{kept:.0%} of the usual words are left")
 
 
 def _of_letters(text: str) -> Iterable[Signal]:

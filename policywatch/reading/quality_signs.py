@@ -15,13 +15,24 @@ from policywatch.reading.blocks import MAX_LINES
 from policywatch.reading.quality_words import BUTTONS, LEGAL, MISSING, WALLS
 from policywatch.reading.typography import unify
 
-__all__ = ["Page", "gate_in_path", "headings", "mojibake", "site", "to_front_page", "torn"]
+__all__ = [
+    "Mark",
+    "Page",
+    "gate_in_path",
+    "headings",
+    "mojibake",
+    "site",
+    "to_front_page",
+    "torn",
+    "vocabulary",
+]
 
 Mark = tuple[str, float, str]
 _HEAD = 20_000  # characters of the body that are searched
 _TOP, _END = 3_000, 1_200  # characters of the text that are searched
 _SMALL = 2_000  # a text below it can be a wall as a whole
 _LINE = 120  # a longer line is prose, no title, message or button
+_VOCABULARY = 24_000  # characters that give a text's vocabulary
 _BODY = 12_000  # characters whose words are counted
 _RICH, _DENSE = 8, 4  # different legal words that only a policy has, and only a dense one
 _LAWLESS = 3  # fewer different legal words are hardly a policy
@@ -32,7 +43,8 @@ _MENU = 400  # a shorter text may do without sentences
 _UNDERLINE = re.compile(r"(?:=+|-{2,})\s*$")
 _COUNTED = re.compile(r"[\d\W_]+")
 _WORD = re.compile(r"[^\W\d_]+")
-_TARGET = re.compile(r"\]\([^()\s]{0,2000}\)")
+_LONG_WORD = re.compile(r"[^\W\d_]{4,}")
+_TARGET = re.compile(r"\]\([^()\s]*\)")  # pictures may be written out in it
 _TITLE = re.compile(r"<title[^>]{0,200}>([^<]{0,300})", re.IGNORECASE)
 _PASSWORD = re.compile(r"""<input[^>]{0,500}type\s?=\s?["']?password""", re.IGNORECASE)
 _SCRIPTS = re.compile(r"<(script|style|noscript)\b.*?(?:</\1\s{0,9}>|\Z)", re.IGNORECASE | re.DOTALL)
@@ -82,8 +94,18 @@ def headings(text: str) -> frozenset[str]:
     return frozenset(found - {""})
 
 
+def vocabulary(text: str) -> frozenset[str]:
+    """The different words of four letters and more, without case; links' targets are no words."""
+    return frozenset(_LONG_WORD.findall(_TARGET.sub("]", text)[:_VOCABULARY].lower()))
+
+
 def _plain(line: str) -> str:
     return _COUNTED.sub(" ", unify(_TARGET.sub("]", line))).strip().lower()
+
+
+def _missing(prose: str) -> list[str]:
+    """What `prose` says of a page that is not there."""
+    return [match.group() for pattern in MISSING for match in pattern.finditer(prose)]
 
 
 def site(url: str) -> str:
@@ -137,7 +159,7 @@ def torn(text: str) -> bool:
 
 def mojibake(text: str) -> int:
     """How many letters look like UTF-8 that was read as Latin-1."""
-    if text.isascii():
+    if not any(letter in text for letter in "ÂÃâ"):
         return 0
     return sum(1 for _ in _MOJIBAKE.finditer(text))
 
@@ -210,9 +232,8 @@ class Page:
             said = [phrase for phrase in phrases if phrase in prose]
             titled = next((phrase for phrase in phrases if phrase in self.title), "")
             if name == "missing":
-                said += [match.group()[:80] for match in MISSING.finditer(prose)]
-                if not titled and (match := MISSING.search(self.title)):
-                    titled = match.group()[:80]
+                said += _missing(prose)
+                titled = titled or next(iter(_missing(self.title)), "")
             buttons = sorted(BUTTONS.intersection(self.lines)) if name == "consent" else []
             weight = self._weight(said, buttons)
             if titled:

@@ -189,19 +189,25 @@ WALLS: dict[str, tuple[str, ...]] = {
     ),
 }
 
-# "This page ... is not available" in its many words; each alternative begins with a rare word, so a search is cheap.
-MISSING = re.compile(
-    r"\b(?:page|article)\b[^.\n]{0,40}?\b(?:isn't|not|no longer|cannot|can't|doesn't)\b[^.\n]{0,20}?"
-    r"\b(?:found|available|exists?|here|there)\b"
-    r"|\bcan(?:'t|not) find (?:that|this|the) (?:page|article)\b"
-    r"|\bseite\b[^.\n]{0,50}?(?:\bnicht (?:mehr )?(?:verfügbar|gefunden|vorhanden|auffindbar)|\bexistiert nicht|\bwurde entfernt)"
-    r"|\bpage\b[^.\n]{0,50}?(?:\bn'existe\b|\bintrouvable\b|\bn'est (?:pas|plus) disponible|\bété (?:déplacée|supprimée))"
-    r"|\bpágina\b[^.\n]{0,40}?\b(?:no (?:está disponible|existe|se encuentra)|não (?:está disponível|existe|foi encontrada))"
-    r"|\bpagina\b[^.\n]{0,40}?\b(?:non (?:è disponibile|esiste|è stata trovata)|niet (?:gevonden|beschikbaar)|bestaat niet)"
-    r"|\bstron[ay]\b[^.\n]{0,40}?\bnie (?:istnieje|jest dostępna|została znaleziona)"
-    r"|\bsidan\b[^.\n]{0,40}?\b(?:hittades inte|finns inte|är inte tillgänglig)"
-    r"|ページ[^。\n]{0,12}?(?:見つかりません|存在しません|削除され)"
-    r"|页面[^。\n]{0,10}?(?:不存在|找不到|无法)"
+# "This page ... is not available" in its many words. Each begins with a fixed word, so that a search is cheap.
+MISSING = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"page\b[^.\n]{0,40}?\b(?:isn't|not|no longer|cannot|can't|doesn't)\b[^.\n]{0,20}?"
+        r"\b(?:found|available|exists?|here|there)\b",
+        r"article\b[^.\n]{0,40}?\b(?:isn't|not|no longer|cannot|can't|doesn't)\b[^.\n]{0,20}?"
+        r"\b(?:found|available|exists?|here|there)\b",
+        r"can't find (?:that|this|the) (?:page|article)\b",
+        r"cannot find (?:that|this|the) (?:page|article)\b",
+        r"seite\b[^.\n]{0,50}?(?:\bnicht (?:mehr )?(?:verfügbar|gefunden|vorhanden|auffindbar)|\bexistiert nicht|\bwurde entfernt)",
+        r"page\b[^.\n]{0,50}?(?:\bn'existe\b|\bintrouvable\b|\bn'est (?:pas|plus) disponible|\bété (?:déplacée|supprimée))",
+        r"página\b[^.\n]{0,40}?\b(?:no (?:está disponible|existe|se encuentra)|não (?:está disponível|existe|foi encontrada))",
+        r"pagina\b[^.\n]{0,40}?\b(?:non (?:è disponibile|esiste|è stata trovata)|niet (?:gevonden|beschikbaar)|bestaat niet)",
+        r"strona\b[^.\n]{0,40}?\bnie (?:istnieje|jest dostępna|została znaleziona)",
+        r"sidan\b[^.\n]{0,40}?\b(?:hittades inte|finns inte|är inte tillgänglig)",
+        r"ページ[^。\n]{0,12}?(?:見つかりません|存在しません|削除され)",
+        r"页面[^。\n]{0,10}?(?:不存在|找不到|无法)",
+    )
 )
 
 BUTTONS = frozenset(
