@@ -8,7 +8,6 @@ from typing import Any
 
 from policywatch.reading import analyse, compare, extract, needs_js, quality, selectors, volatile
 from policywatch.reading.rules import Rule
-from policywatch.reading.tongue import tongue
 
 __all__ = ["work"]
 
@@ -57,12 +56,7 @@ def _quality(
     language: str,
 ) -> dict[str, Any]:
     text = str(look["text"])
-    past = quality.History(
-        tuple(lengths),
-        quality.headings(last) if last is not None else frozenset(),
-        tongue(last) if last is not None else "",
-        frozenset(bytes.fromhex(one) for one in neighbours),
-    )
+    past = quality.since(lengths, last, [bytes.fromhex(one) for one in neighbours])
     seen = quality.Look(**look, head=head.decode("utf-8", "replace")[:20_000])
     return {**quality.judge(seen, past, language).to_json(), "hashes": _hashes(text)}
 
