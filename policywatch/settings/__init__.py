@@ -39,7 +39,7 @@ from policywatch.settings.model import (
     Settings,
 )
 from policywatch.settings.paths import account_name, default_state_folder
-from policywatch.settings.quantities import format_duration, format_size, parse_duration
+from policywatch.settings.quantities import day_time, format_duration, format_size, parse_duration
 from policywatch.settings.reference import SecretRef, without_password
 from policywatch.settings.schema import as_yaml, json_schema, schema_text
 
@@ -75,6 +75,7 @@ __all__ = [
     "account_name",
     "as_yaml",
     "catalogue",
+    "day_time",
     "default_state_folder",
     "difference",
     "effective",

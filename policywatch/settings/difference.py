@@ -21,7 +21,7 @@ NEEDS_RESTART = ("database", "metrics")
 
 _LONGEST = 400  # characters of one value
 _MOST = 200  # keys of one row
-_ADDRESS = re.compile(r"[^\s@\"'<>,;:()\[\]/]+@[^\s@\"'<>,;()\[\]/]+")
+_ADDRESS = re.compile(r"[^\s@\"'<>,;:()\[\]/]+@[^\s@\"'<>,;()\[\]/]+(?<![.:!?])")
 
 
 @dataclass(frozen=True, slots=True)

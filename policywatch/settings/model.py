@@ -16,7 +16,7 @@ from pydantic import BeforeValidator, Field, PrivateAttr, StringConstraints, mod
 
 from policywatch.settings.catalogue import Frozen, Platform, Slug, Words
 from policywatch.settings.paths import AccountName, FilePath, InStateFolder, StateFolder
-from policywatch.settings.quantities import Duration, DurationOrOff, Share, Size, parse_duration
+from policywatch.settings.quantities import DayTimeOrOff, Duration, DurationOrOff, Share, Size, parse_duration
 from policywatch.settings.reference import Dsn, Secret
 
 __all__ = [
@@ -254,7 +254,11 @@ class Alerts(Frozen):
     """Who is told when something needs a person."""
 
     mail_to: tuple[MailAddress, ...] = ()
-    """Operators' addresses; empty: alerts stand in the desk and in the log alone."""
+    """Operators' addresses for the daily digest; empty: alerts stand in the desk and in the log alone."""
+    digest_at: DayTimeOrOff = "08:00 UTC"
+    """When the digest of the day is mailed, with its time zone (UTC where none is said); off: never.
+
+    To `mail_to`, and to the reviewers, editors and approvers who have an address; only when something waits."""
     severity: Literal["low", "medium", "high", "critical"] = "high"
     """From which severity on a new change raises an alert to the reviewers."""
 

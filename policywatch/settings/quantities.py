@@ -1,4 +1,4 @@
-"""Durations, sizes and shares as people write them ("5 min", "8 MiB", "2 %"), read and written back.
+"""Durations, sizes, shares and times of day as people write them ("5 min", "8 MiB", "2 %", "08:00 UTC").
 
 Not here: which setting has which quantity (`model`).
 """
@@ -6,12 +6,23 @@ Not here: which setting has which quantity (`model`).
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
-__all__ = ["Duration", "DurationOrOff", "Share", "Size", "format_duration", "format_size", "parse_duration"]
+__all__ = [
+    "DayTimeOrOff",
+    "Duration",
+    "DurationOrOff",
+    "Share",
+    "Size",
+    "day_time",
+    "format_duration",
+    "format_size",
+    "parse_duration",
+]
 
 _UNITS = {
     "ms": 0.001,
@@ -130,6 +141,27 @@ def _share(written: object) -> float:
     return share
 
 
+def day_time(written: str) -> tuple[time, ZoneInfo]:
+    """Time of day and zone of "08:00" (UTC) or "08:00 Europe/Berlin". ValueError with the expectation in words."""
+    found = re.fullmatch(r"\s*([0-9]{1,2}):([0-9]{2})(?:\s+([A-Za-z][A-Za-z0-9_+/-]*))?\s*", written)
+    if found is None or int(found[1]) > 23 or int(found[2]) > 59:
+        raise ValueError('must be a time of day such as "08:00 UTC" or "08:00 Europe/Berlin"')
+    try:
+        zone = ZoneInfo(found[3] or "UTC")
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"must name a time zone that this machine knows, and {found[3]} is none") from None
+    return time(int(found[1]), int(found[2])), zone
+
+
+def _day_time_or_off(written: object) -> str | None:
+    if written is None or written is False or (isinstance(written, str) and written.strip().lower() == "off"):
+        return None
+    if not isinstance(written, str):
+        raise ValueError('must be a time of day such as "08:00 UTC", or off')
+    at, zone = day_time(written)
+    return f"{at:%H:%M} {zone.key}"
+
+
 def _off_or(length: timedelta | None) -> Any:
     return "off" if length is None else format_duration(length)
 
@@ -145,6 +177,21 @@ DurationOrOff = Annotated[
     BeforeValidator(_duration_or_off),
     PlainSerializer(_off_or, return_type=str, when_used="json"),
     WithJsonSchema({"anyOf": [*_DURATION_SCHEMA["anyOf"], {"const": "off"}, {"type": "null"}]}),
+]
+DayTimeOrOff = Annotated[
+    str | None,
+    BeforeValidator(_day_time_or_off),
+    PlainSerializer(lambda at: "off" if at is None else at, return_type=str, when_used="json"),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": r"^\s*[0-9]{1,2}:[0-9]{2}(\s+[A-Za-z][A-Za-z0-9_+/-]*)?\s*$"},
+                {"const": "off"},
+                {"type": "null"},
+            ],
+            "examples": ["08:00 UTC", "08:00 Europe/Berlin"],
+        }
+    ),
 ]
 Size = Annotated[
     int,

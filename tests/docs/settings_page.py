@@ -22,8 +22,8 @@ Durations: `30 s`, `5 min`, `12 h`, `7 d` (a bare number is seconds). Sizes: `51
 Secrets by reference alone: `{secret: NAME}`. From the environment: `POLICYWATCH_MAIL__PORT=2525` is `mail.port`.
 
 Accepted and checked, but without effect in this version: `review.claim_for` (a taken change stays so for 15
-minutes), `analysis.llm`, `alerts.mail_to`, `guidance.template`, `guidance.test_group`, `retention.captures`,
-`retention.addresses`. A changed file is read when the daemon starts again.
+minutes), `analysis.llm`, `guidance.template`, `guidance.test_group`, `retention.captures`, `retention.addresses`. A running
+daemon follows the file; `database` and `metrics` wait for its next start.
 """
 # Their value depends on who reads them and where.
 _BY_MACHINE = {

@@ -6,7 +6,9 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from policywatchd.upkeep.digest import Digesting
 from policywatchd.upkeep.exposition import serve_metrics
+from policywatchd.upkeep.health import Health
 from policywatchd.upkeep.measures import forget_old, store_measures
 from policywatchd.upkeep.requests import serve_waiting
 from policywatchd.upkeep.seals import Sealer
@@ -22,23 +24,28 @@ _LOOK = 5.0
 
 async def run(service: Service) -> None:
     """Serve requests and figures and keep order until the daemon stops."""
-    sealer = Sealer()
+    sealer, health, digesting = Sealer(), Health(), Digesting()
     chores: list[tuple[float, Callable[[Service], Awaitable[object]]]] = [
         (_LOOK, lambda service: sealer.look(service.db)),
         # At every turn: a hint wakes the loop when a session is ended and when people change.
         (0.0, lambda service: cut(service.db)),
         (0.0, know_people),
         (10.0, lambda service: end_silent(service.db)),
+        (30.0, lambda service: health.look(service.db)),
+        (60.0, digesting.look),
         (30.0, store_measures),
         (3600.0, forget_old),
     ]
     done = [float("-inf")] * len(chores)
-    async with serve_metrics(service):
-        while not service.stopping.is_set():
-            service.progress("upkeep")
-            await serve_waiting(service)
-            for number, (every, chore) in enumerate(chores):
-                if time.monotonic() - done[number] >= every:
-                    await chore(service)
-                    done[number] = time.monotonic()
-            await service.pause("upkeep", _LOOK)
+    try:
+        async with serve_metrics(service):
+            while not service.stopping.is_set():
+                service.progress("upkeep")
+                await serve_waiting(service)
+                for number, (every, chore) in enumerate(chores):
+                    if time.monotonic() - done[number] >= every:
+                        await chore(service)
+                        done[number] = time.monotonic()
+                await service.pause("upkeep", _LOOK)
+    finally:
+        await digesting.close()
