@@ -80,13 +80,16 @@ SELECT d.id, p.key AS platform, p.name AS platform_name, d.key AS document, d.na
        d.newest_snapshot, d.version,
        (SELECT count(*) FROM app.document_pages g WHERE g.document_id = d.id AND g.state = 'active') AS pages,
        (SELECT count(*) FROM app.document_pages g WHERE g.document_id = d.id AND g.state = 'active'
-          AND g.failing_since IS NOT NULL) AS pages_failing
+          AND g.failing_since IS NOT NULL) AS pages_failing,
+       d.blind_since, (SELECT count(*) FROM app.document_pages g WHERE g.document_id = d.id AND g.state = 'active'
+          AND g.blind_since IS NOT NULL) AS pages_blind,
+       (SELECT string_agg(DISTINCT g.step, ' ') FROM app.document_pages g WHERE g.document_id = d.id AND g.state = 'active') AS step
 FROM app.policy_documents d JOIN app.platforms p ON p.id = d.platform_id
 WHERE (SELECT app.may_read());
 
 CREATE VIEW read.document_pages WITH (security_barrier) AS
 SELECT g.id, g.document_id, g.position, g.url, g.render, g.state, g.health, g.cause, g.failing_since, g.last_visit_at,
-       g.last_good_at, r.definition AS rule FROM app.document_pages g JOIN app.extraction_rules r ON r.id = g.rule_id
+       g.last_good_at, g.blind_since, g.failures, g.step, g.step_reason, g.robots, r.definition AS rule FROM app.document_pages g JOIN app.extraction_rules r ON r.id = g.rule_id
 WHERE (SELECT app.may_read());
 
 CREATE VIEW read.snapshots WITH (security_barrier) AS
@@ -111,6 +114,7 @@ SELECT p.key AS platform, p.name, p.aliases, p.state,
        count(d.id) FILTER (WHERE d.state = 'active' AND d.health NOT IN ('ok', 'never')) AS failing,
        count(d.id) FILTER (WHERE d.state = 'active' AND d.health = 'never') AS never,
        count(d.id) FILTER (WHERE d.state = 'paused') AS paused,
+       count(d.id) FILTER (WHERE d.state = 'active' AND d.blind_since IS NOT NULL) AS blind,
        max(d.last_visit_at) AS last_visit_at, max(d.last_good_at) AS last_good_at, max(d.last_change_at) AS last_change_at,
        min(d.due_at) FILTER (WHERE d.state = 'active') AS next_visit_at,
        (SELECT coalesce(sum(c.waiting), 0)::bigint FROM app.queue_counts c JOIN app.policy_documents x ON x.id = c.document_id
@@ -218,7 +222,8 @@ SELECT q.id, q.kind, q.arguments, q.requested_by, q.requested_at, q.expires_at, 
 WHERE (SELECT app.may_read());
 
 CREATE VIEW read.alerts WITH (security_barrier) AS
-SELECT a.id, a.kind, a.subject, a.audience, a.level, a.sentence, a.opened_at, a.seen_at, a.times, a.acked_by, a.acked_at, a.closed_at FROM app.alerts a
+SELECT a.id, a.kind, a.subject, a.audience, a.level, a.sentence, a.opened_at, a.seen_at, a.times, a.acked_by, a.acked_at, a.closed_at,
+       a.remind_at, a.reminders FROM app.alerts a
 WHERE (SELECT app.may_read());
 
 CREATE VIEW read.workers WITH (security_barrier) AS

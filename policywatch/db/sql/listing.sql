@@ -32,12 +32,12 @@ FROM read.document_pages WHERE document_id = %(document_id)s ORDER BY position;
 -- name: snapshots
 -- Newest first: the view's order, cut where the index is still in order.
 SELECT s.* FROM (SELECT id, fetched_at, source, kind, partial, text_sha256, recorded_at
-                 FROM read.snapshots WHERE document_id = %(document_id)s LIMIT %(limit)s) s ORDER BY s.id DESC;
+                 FROM read.snapshots WHERE document_id = %(document_id)s AND believed LIMIT %(limit)s) s ORDER BY s.id DESC;
 
 -- name: snapshot_at
 -- The text believed at a time: by the order of history (the view's), not of commit dates.
 SELECT id, fetched_at, source, kind, text_sha256 FROM read.snapshots
-WHERE document_id = %(document_id)s AND (%(at)s::timestamptz IS NULL OR fetched_at <= %(at)s)
+WHERE document_id = %(document_id)s AND believed AND (%(at)s::timestamptz IS NULL OR fetched_at <= %(at)s)
 LIMIT 1;
 
 -- name: search
@@ -50,7 +50,8 @@ WHERE words @@ q ORDER BY rank DESC, platform, document LIMIT %(limit)s;
 SELECT x.* FROM (
   SELECT change_id, platform, document, document_name, status, historical, noise_kind, severity, machine_severity, verdict,
          decided_by, decided_at, snoozed_until, claimed_by, version, detected_at, before_at, after_at, words_added, words_removed,
-         change_type, confidence, notify, topics, sections, effective_date, objection_deadline, summary
+         change_type, confidence, notify, topics, sections, effective_date, objection_deadline, summary, reverts,
+         alternates, same_as, pages_judged, pages_total
   FROM read.changes
   WHERE (%(platform)s::text IS NULL OR platform = %(platform)s)
     AND (%(document)s::text IS NULL OR document = %(document)s)
@@ -65,7 +66,8 @@ SELECT x.* FROM (
   SELECT p.place, c.* FROM generate_series(0, 4) p (place) CROSS JOIN LATERAL (
     SELECT change_id, platform, document, document_name, status, historical, noise_kind, severity, machine_severity, verdict,
          decided_by, decided_at, snoozed_until, claimed_by, version, detected_at, before_at, after_at, words_added, words_removed,
-         change_type, confidence, notify, topics, sections, effective_date, objection_deadline, summary
+         change_type, confidence, notify, topics, sections, effective_date, objection_deadline, summary, reverts,
+         alternates, same_as, pages_judged, pages_total
     FROM read.changes
     WHERE place = p.place::smallint AND (%(platform)s::text IS NULL OR platform = %(platform)s)
     AND (%(document)s::text IS NULL OR document = %(document)s)
@@ -84,7 +86,8 @@ ORDER BY least(coalesce(objection_deadline, effective_date), coalesce(effective_
 SELECT c.change_id, c.platform, c.platform_name, c.document, c.document_name, c.status, c.historical, c.noise_kind, c.severity,
        c.machine_severity, c.verdict, c.decided_by, c.decided_at, c.snoozed_until, c.claimed_by, c.same_as, c.version, c.detected_at,
        c.before_at, c.after_at, c.before_snapshot, c.after_snapshot, c.words_added, c.words_removed, c.change_type, c.other_types,
-       c.confidence, c.notify, c.topics, c.sections, c.effective_date, c.objection_deadline, c.summary, c.evidence, c.engine, p.passages
+       c.confidence, c.notify, c.topics, c.sections, c.effective_date, c.objection_deadline, c.summary, c.evidence, c.engine, c.reverts, c.alternates, c.looks,
+       c.pages_judged, c.pages_total, p.passages
 FROM read.changes c JOIN read.change_passages p USING (change_id) WHERE c.change_id = %(change)s;
 
 -- name: change_history
