@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -113,7 +114,7 @@ def test_every_change_changes_what_a_reader_reads() -> None:
     for document in script().documents:
         for page in document.pages:
             texts = [words_of(one.blocks) for one in document.versions if one.page == page.number]
-            assert all(one != other for one, other in zip(texts, texts[1:], strict=False))
+            assert all(one != other for one, other in itertools.pairwise(texts))
             changes += len(texts) - 1
     assert changes == 40 + sum(one.flaps_at is not None for one in script().documents)
 
@@ -136,13 +137,13 @@ def test_each_kind_of_bad_page_strikes_a_fifth_of_the_documents() -> None:
 def test_a_good_round_lies_between_two_bad_spans_of_a_document() -> None:
     for document in script().documents:
         spans = sorted(document.spans, key=lambda span: span.first)
-        assert all(after.first > before.last + 1 for before, after in zip(spans, spans[1:], strict=False))
+        assert all(after.first > before.last + 1 for before, after in itertools.pairwise(spans))
 
 
 def test_changes_of_a_document_lie_far_enough_apart_to_be_told_apart() -> None:
     for document in script().documents:
         rounds = [one.round for one in document.changes]
-        assert all(after - before >= 4 for before, after in zip(rounds, rounds[1:], strict=False))
+        assert all(after - before >= 4 for before, after in itertools.pairwise(rounds))
 
 
 def test_a_fifth_of_the_changes_carries_an_old_last_modified() -> None:
