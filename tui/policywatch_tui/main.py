@@ -19,7 +19,7 @@ __all__ = ["main"]
 # noun -> (module, attribute, one line of help); the order is the order of `--help`.
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "demo": ("demo", "demo", "the whole story on a simulated web"),
-    "init": ("status", "init", "first installation"),
+    "init": ("init", "init", "first installation"),
     "status": ("status", "status", "platforms, queue, daemon, database at a glance"),
     "doctor": ("status", "doctor", "check the installation, with remedies"),
     "version": ("status", "version", "versions of the program and its database"),

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from policywatch.errors import PolicyWatchError
 from policywatch_tui.commands.base import Shell, json_option, with_shell
 from policywatch_tui.commands.child import run_verb
 from policywatch_tui.desk.clean import clean
@@ -193,3 +194,54 @@ def _print(report: object) -> None:
             click.echo(f"  {name}: {reason}")
     if report.kept:
         click.echo(f"\nKept: {report.kept}")
+
+
+@bench.command()
+@click.option(
+    "--corpus",
+    envvar="POLICYWATCH_CORPUS",
+    type=click.Path(path_type=Path, exists=True),
+    required=True,
+    help="A clone or bundle of an archive, or a folder that holds pga.bundle.",
+)
+@click.option(
+    "--reads", type=click.IntRange(10, 100_000), default=1000, show_default=True, help="Random reads."
+)
+@with_shell
+async def storage(shell: Shell, corpus: Path, reads: int) -> int:
+    """A recorded history in the store of texts: its size beside git's, every version read back, a random one timed.
+
+    The exit code is 1 where a version differs, or the store or a read exceeds its budget.
+    """
+    from policywatch.db import bench_storage
+
+    source = corpus / "pga.bundle" if (corpus / "pga.bundle").is_file() else corpus
+
+    async def imported(settings_file: Path, history: Path) -> Mapping[str, Any]:
+        child = Shell(config=settings_file, as_json=shell.as_json, plain=shell.plain)
+        arguments = ("import", str(history), "--json", "--progress")
+        code, report = await asyncio.to_thread(run_verb, child, *arguments, label="versions")
+        if code not in (0, 6):
+            raise PolicyWatchError("The import failed.", remedy="Its sentence stands above.")
+        return report
+
+    report = await bench_storage.run(source, imported, reads=reads, say=shell.say_step)
+    if shell.as_json:
+        shell.emit(report.to_json())
+    else:
+        parts = ", ".join(f"{name} {size / 1e6:.2f}" for name, size in report.contents_parts.items())
+        click.echo(
+            f"{report.versions:,} versions, {report.text_bytes / 1e6:.1f} MB of text, {report.suspect} suspect"
+        )
+        click.echo(
+            f"contents {report.contents_bytes / 1e6:.2f} MB ({parts}; limit {bench_storage.BYTES / 1e6:.0f});"
+            f" git packs the same into {report.git_packed_bytes / 1e6:.2f} MB"
+        )
+        click.echo(f"read back: {report.versions - len(report.unequal):,} equal, {len(report.unequal)} not")
+        for name in report.unequal[:20]:
+            click.echo(clean(f"  {name}"))
+        click.echo(
+            f"random read: p50 {report.read_p50_ms} ms, p95 {report.read_p95_ms} ms (limit {bench_storage.READ_MS:.0f}),"
+            f" longest {report.read_max_ms} ms of {report.reads:,}; imported in {report.import_seconds:.0f} s"
+        )
+    return 0 if report.held else 1

@@ -11,7 +11,7 @@ from policywatch_tui.commands.base import Shell, json_option
 from policywatch_tui.commands.child import run_verb
 from policywatch_tui.desk.clean import clean
 
-__all__ = ["import_source", "run_import"]
+__all__ = ["import_source", "print_report", "run_import"]
 
 _COUNTS = ("versions", "stored", "added", "changes", "noise", "suspect")
 _SHOWN = 20  # refused or suspect versions shown to a person; --json holds more

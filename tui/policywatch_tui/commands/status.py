@@ -1,4 +1,4 @@
-"""`policywatch status`, `doctor`, `version`, `init`: how things are, what is wrong, and the first installation."""
+"""`policywatch status`, `doctor`, `version`: how things are, and what is wrong."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import asyncio
 import platform
 import shutil
 import socket
-import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -18,10 +17,10 @@ from policywatch.errors import PolicyWatchError
 from policywatch_tui.commands.base import Shell, json_option, with_shell
 from policywatch_tui.desk.clean import clean
 
-__all__ = ["doctor", "init", "status", "version"]
+__all__ = ["doctor", "status", "version"]
 
 _PLATFORM_COLUMNS = (
-    *("platform", "documents", "ok", "failing", "never", "paused"),
+    *("platform", "documents", "ok", "failing", "blind", "never", "paused"),
     *("unreviewed", "last_good_at", "last_change_at"),
 )
 
@@ -41,6 +40,36 @@ def version(shell: Shell) -> None:
         click.echo("  ".join(f"{name} {number}" for name, number in parts.items()))
 
 
+def _settings_lines(workers: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What a daemon has to say of its settings: refused ones, and keys that wait for its next start."""
+    for worker in workers:
+        told = (worker["progress"] or {}).get("settings") or {}
+        who = f"{worker['host']} pid {worker['pid']}"
+        if told.get("fault"):
+            yield f"settings refused by {who}, the last good ones hold: {told['fault']}"
+        if told.get("needs_restart"):
+            yield f"settings that wait for a restart of {who}: {', '.join(told['needs_restart'])}"
+
+
+def _sources_line(platforms: Sequence[Mapping[str, Any]]) -> str:
+    total = {name: sum(row[name] for row in platforms) for name in ("documents", "ok", "blind", "paused")}
+    return (
+        f"sources {total['ok']} of {total['documents'] - total['paused']} documents read as planned, "
+        f"{total['blind']} blind, {total['paused']} paused"
+    )
+
+
+def _trouble(document: Mapping[str, Any]) -> str:
+    """One line: which document, how it is, by which step it was read, why not now, when it is tried again."""
+    blind = ""
+    if document["blind_since"] is not None:
+        pages = "" if document["pages"] == 1 else f", {document['pages_blind']} of {document['pages']} pages"
+        blind = f", blind since {document['blind_since']:%Y-%m-%d %H:%M}{pages}"
+    step = "" if document["step"] in (None, "none", "http") else f", read by {document['step']}"
+    due = f"; next try {document['due_at']:%Y-%m-%d %H:%M}" if document["due_at"] else ""
+    return f"{document['platform']}/{document['document']}: {document['state']}{blind}{step}, {document['cause']}{due}"
+
+
 @click.command()
 @with_shell
 async def status(shell: Shell) -> None:
@@ -55,7 +84,9 @@ async def status(shell: Shell) -> None:
         requests = await listing.requests(db)
         facts = {row["key"]: row["value"] for row in await listing.config(db)}
         troubled = [
-            d for d in await listing.documents(db) if d["state"] not in ("ok", "never", "paused", "archived")
+            d
+            for d in await listing.documents(db)
+            if d["state"] not in ("ok", "never", "paused", "archived") or d["blind_since"] is not None
         ]
     if shell.as_json:
         shell.emit(
@@ -80,16 +111,15 @@ async def status(shell: Shell) -> None:
             or "silent: nothing is collected or sent"
         )
     )
+    for line in _settings_lines(workers):
+        click.echo(clean(line))
+    click.echo(_sources_line(platforms))
     click.echo(
         f"queue   {counts['undecided']} undecided, {counts['critical']} critical, {counts['snoozed']} snoozed"
     )
     shell.table("platforms", platforms, _PLATFORM_COLUMNS)
     for document in troubled:
-        click.echo(
-            clean(
-                f"  {document['platform']}/{document['document']}: {document['state']}, {document['cause']}"
-            )
-        )
+        click.echo(clean(f"  {_trouble(document)}"))
     for asked in requests:
         click.echo(
             clean(f"  request {asked['id']} ({asked['kind']}) of {asked['requested_by']}: {asked['state']}")
@@ -242,36 +272,3 @@ async def doctor(shell: Shell) -> int:
             if remedy:
                 click.echo(clean(f"       {remedy}"))
     return 1 if any(state == "fault" for state, _, _ in findings) else 0
-
-
-@click.command()
-@with_shell
-async def init(shell: Shell) -> None:
-    """First installation: database, schema, key, catalogue. Safe to repeat."""
-    from policywatch.db import setup
-    from policywatch.settings import catalogue
-    from policywatch_tui.commands.child import run_verb
-
-    prepared = await setup.prepare(shell.settings, say=shell.say_step)
-    code, reconciled = await asyncio.to_thread(run_verb, shell, "reconcile", "--json")
-    if code:
-        sys.exit(code)
-    admin = prepared.migrated.admin
-    payload: dict[str, Any] = {
-        "database": shell.settings.database.mode,
-        "schema": prepared.migrated.version,
-        "state_folder": shell.settings.database.state_folder,
-        "catalogue": reconciled,
-        "one_time_password": admin.one_time_password if admin else None,
-    }
-    if shell.as_json:
-        shell.emit(payload)
-        return
-    if prepared.started:
-        click.echo(prepared.started.sentence)
-    click.echo(
-        f"The schema is at {prepared.migrated.version}; {len(list(catalogue(shell.settings)))} documents are in the catalogue."
-    )
-    if admin and admin.one_time_password:
-        click.echo(f"One-time password of {admin.name}, shown only now: {admin.one_time_password}")
-    click.echo("Next: policywatch users add NAME --role reviewer; then policywatch")
