@@ -50,6 +50,7 @@ def extract(body: bytes, content_type: str, rule: Rule, base_url: str) -> str:
     chosen = filters.chosen(rule.filters)
     kind = format_of(body, content_type, paths=_has_paths(rule))
     if kind is Format.HTML:
+        _refuse_paths(rule)
         text = _from_html(decoded(body, content_type), rule, base_url, chosen)
     elif kind is Format.JSON:
         text = _from_json(decoded(body, content_type), rule, base_url, chosen)
@@ -82,6 +83,16 @@ def cut_out(body: bytes, content_type: str, rule: Rule, base_url: str) -> str:
 
 def _has_paths(rule: Rule) -> bool:
     return any(json_text.is_path(part) for part in rule.select)
+
+
+def _refuse_paths(rule: Rule) -> None:
+    named = tuple(part for part in rule.select if json_text.is_path(part))
+    if named:
+        raise ExtractionError(
+            f"The page came as a web page; {_shown(named)} names a place in a JSON answer.",
+            remedy="Look at the address: a wall may stand before it. Else correct `select` of the rule.",
+            code="no_match",
+        )
 
 
 def _whole(

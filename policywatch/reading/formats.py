@@ -43,7 +43,7 @@ _PDF_WITHIN = 1024  # bytes before the mark that readers of PDF allow
 
 
 def format_of(body: bytes, content_type: str, *, paths: bool = False) -> Format:
-    """The format of a body. `paths`: the rule names JSON paths, so an unlabelled body may be JSON.
+    """The format of a body. `paths`: the rule names JSON paths, so a body of another label may be JSON.
 
     Raises ExtractionError for binary files (`binary`) and types that cannot be read (`content_type`).
     """
@@ -70,7 +70,7 @@ def format_of(body: bytes, content_type: str, *, paths: bool = False) -> Format:
             code="content_type",
         )
     if (
-        known in (None, Format.TEXT)
+        known in (None, Format.TEXT, Format.HTML)
         and paths
         and body[:64].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
     ):

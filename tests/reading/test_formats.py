@@ -243,9 +243,15 @@ def test_a_huge_number_is_only_digits() -> None:
 
 
 def test_paths_make_json_of_an_unlabelled_answer() -> None:
-    for kind in ("text/plain", "application/octet-stream", ""):
+    for kind in ("text/plain", "application/octet-stream", "", "text/html"):
         assert read(b' {"a": "Be kind."}', kind, "$.a") == "Be kind.\n"
     assert read(b' {"a": "Be kind."}', "text/plain", "body") == '{"a": "Be kind."}\n'
+
+
+def test_a_web_page_where_an_answer_was_expected_says_so() -> None:
+    error = refused(b"<html><body>Log in", "text/html", "$.a")
+
+    assert error.code == "no_match" and "came as a web page" in error.what
 
 
 def test_what_came_as_another_kind_than_the_rule_declares_is_an_error() -> None:
