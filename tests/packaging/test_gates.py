@@ -91,6 +91,8 @@ PLANTED = [
     ("textual lives", "tui/policywatch_tui/desk/triage.py", "import textual.app"),
     ("httpx, asyncio-pool", "tui/policywatch_tui/terminal.py", "import httpx"),
     ("httpx, asyncio-pool", "policywatch/bounded.py", "import asyncio_pool"),
+    ("playwright in the render", "daemon/policywatchd/collect/ladder.py", "import playwright.async_api"),
+    ("the render service meets", "daemon/policywatchd/render/page.py", "import policywatch.db.pool"),
     ("keyring in secrets", "daemon/policywatchd/schedule.py", "import yaml"),
     ("keyring in secrets", "policywatch/db/pool.py", "import keyring"),
 ]
