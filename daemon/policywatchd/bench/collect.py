@@ -29,6 +29,7 @@ from policywatchd.bench.place import QUICK, Failures, beside, collector, setting
 from policywatchd.bench.truth import Truth
 from policywatchd.bench.web import OwnWeb, own_web
 from policywatchd.service import Service, lease_for
+from policywatchd.upkeep.health import Health
 
 __all__ = ["run"]
 
@@ -55,6 +56,7 @@ class _Run:
     reported: set[int] = field(default_factory=set)
     last_snapshot: int = 0
     last_capture: int = 0
+    health: Health = field(default_factory=Health)
     _failed: int = 0
 
     async def rounds(self, say: Say) -> list[dict[str, Any]]:
@@ -131,6 +133,7 @@ class _Run:
         while True:
             waiting = await asked.waiting(self.owner)
             if not waiting.held and not waiting.due:
+                await self.health.look(self.service.db)
                 return
             if not waiting.due and self._failed < len(self.failures.told):
                 self._failed = len(self.failures.told)  # what a failed visit held comes free with its lease
