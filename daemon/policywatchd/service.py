@@ -26,6 +26,7 @@ from policywatch.db.listen import Listener
 from policywatch.db.pool import Database
 from policywatch.errors import PolicyWatchError, ServiceAway
 from policywatch.settings import Settings
+from policywatchd.collect.fetch import Transport
 from policywatchd.collect.wall import Resolver, system_resolver
 from policywatchd.reader import Reader
 from policywatchd.upkeep.notify import notify
@@ -51,10 +52,14 @@ _BACK_OFF = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """Where the wall is open: the system's resolver and no address beyond the public web, but for simulations."""
+    """Where the wall is open: the system's resolver and no address beyond the public web, but for simulations.
+
+    `watch` may put something before the wall that sees the requests; benchmarks count so.
+    """
 
     resolver: Resolver = system_resolver
     allowed: frozenset[tuple[str, int]] = frozenset()
+    watch: Callable[[Transport], Transport] = lambda wall: wall
 
 
 @dataclass(slots=True)

@@ -20,11 +20,12 @@ from typing import Any
 from policywatch.db import bench_collect as asked
 from policywatch.db.pool import Database
 from policywatch.db.scratch import Scratch, maintenance, open_one, scratch
-from policywatch.errors import PolicyWatchError
+from policywatch.errors import PolicyWatchError, UsageError
 from policywatch.settings import Settings
 from policywatch.simulated.scenario_file import load as load_scenario
 from policywatch.simulated.scenario_script import Script
 from policywatchd.bench import costs
+from policywatchd.bench.outside import OutsideTruth, OutsideWeb, outside_web, platforms_of
 from policywatchd.bench.place import QUICK, Failures, beside, collector, settings_of
 from policywatchd.bench.truth import Truth
 from policywatchd.bench.web import OwnWeb, own_web
@@ -46,10 +47,10 @@ Say = Callable[[int, int, str], None]
 class _Run:
     """One run on its way."""
 
-    truth: Truth
+    truth: Truth | OutsideTruth
     owner: Database
     service: Service
-    web: OwnWeb
+    web: OwnWeb | OutsideWeb
     made: Scratch
     started: datetime
     failures: Failures
@@ -62,7 +63,7 @@ class _Run:
     async def rounds(self, say: Say) -> list[dict[str, Any]]:
         """Every round, the first state (round 0) included."""
         rows = list[dict[str, Any]]()
-        last = self.truth.script.scenario.rounds
+        last = self.truth.scenario.rounds
         for round_ in range(last + 1):
             rows.append(await self._round(round_))
             row = rows[-1]
@@ -78,7 +79,7 @@ class _Run:
         while (waiting := await asked.waiting(self.owner)).next_at is not None:
             here = await asked.now(self.owner)
             at = max(here + _STEP, waiting.next_at)
-            if at > start + min(_WINDOW, self.truth.script.scenario.cadence / 3):
+            if at > start + min(_WINDOW, self.truth.scenario.cadence / 3):
                 break
             await asked.move_clock(self.owner, at)
             await self._settle()
@@ -174,7 +175,7 @@ class _Run:
             if row["text_sha256"] is not None
         }
         for words in self.failures.told:
-            self.truth.fault("visits_failed", "", self.truth.script.scenario.rounds, words=words)
+            self.truth.fault("visits_failed", "", self.truth.scenario.rounds, words=words)
         self.truth.finish(standing, texts)
 
 
@@ -189,13 +190,13 @@ async def run(
 ) -> dict[str, Any]:
     """All rounds of a scenario; `settings` decide only which server holds the scratch database."""
     scenario = load_scenario(file).at(seed=seed, rounds=rounds)
-    script = Script(scenario)
+    script = Script(scenario) if scenario.server is None else None
     if truth_file is not None:
-        truth_file.write_text(json.dumps(script.truth(), indent=1) + "\n", encoding="utf-8")
+        _write_truth(truth_file, script)
     began, length = time.monotonic(), scenario.cadence * _LONGER
     async with contextlib.AsyncExitStack() as ends:
         folder = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="policywatch-bench-web-")))
-        mine = settings_of(scenario, script.platforms(), folder)
+        mine = settings_of(scenario, script.platforms() if script else platforms_of(scenario), folder)
         say(0, scenario.rounds + 1, "Making a scratch database ...")
         superuser, postmaster = await maintenance(settings, ends, extra=QUICK)
         made = await scratch(superuser, ends, postmaster=postmaster)
@@ -203,25 +204,36 @@ async def run(
         await asked.prepare(owner)
         started = await asked.now(owner)
         gap = mine.fetch.min_gap.total_seconds()
-        web = await ends.enter_async_context(
-            own_web(file, seed=scenario.seed, rounds=scenario.rounds, start=started, length=length, gap=gap)
-        )
-        truth = Truth(script, length, mine.fetch.full_fetch)
+        web: OwnWeb | OutsideWeb
+        if scenario.server is None:
+            own = own_web(
+                file, seed=scenario.seed, rounds=scenario.rounds, start=started, length=length, gap=gap
+            )
+            web = await ends.enter_async_context(own)
+        else:
+            web = await ends.enter_async_context(outside_web(scenario.server, gap))
+        truth = Truth(script, length, mine.fetch.full_fetch) if script else OutsideTruth(scenario, length)
         async with collector(made, mine, web.network, scenario.seed) as (service, schedule):
             on_its_way = _Run(truth, owner, service, web, made, started, ends.enter_context(Failures()))
             rows = await beside(schedule, service, on_its_way.rounds(say))
             await on_its_way.end()
-        figures = truth.figures()
-        return {
-            "scenario": scenario.name,
-            "seed": scenario.seed,
-            "rounds": scenario.rounds,
-            "documents": len(script.documents),
-            "seconds": round(time.monotonic() - began, 1),
-            "rss_mb": max(row["rss_mb"] for row in rows),
-            "max_in_flight_per_host": max(row["max_in_flight_per_host"] for row in rows),
-            **figures,
-            "held": not any(figures["faults"].values()),
-            "by_round": rows,
-            "notes": truth.notes[:200],
-        }
+    figures = truth.figures()
+    return {
+        "scenario": scenario.name,
+        "seed": scenario.seed,
+        "rounds": scenario.rounds,
+        "documents": len(script.documents if script else scenario.outside),
+        "seconds": round(time.monotonic() - began, 1),
+        "rss_mb": max(row["rss_mb"] for row in rows),
+        "max_in_flight_per_host": max(row["max_in_flight_per_host"] for row in rows),
+        **figures,
+        "held": not any(figures["faults"].values()),
+        "by_round": rows,
+        "notes": truth.notes[:200],
+    }
+
+
+def _write_truth(file: Path, script: Script | None) -> None:
+    if script is None:
+        raise UsageError("The truth of an outside server stands in the scenario itself.")
+    file.write_text(json.dumps(script.truth(), indent=1) + "\n", encoding="utf-8")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from policywatch.simulated.scenario import Scenario
 from policywatch.simulated.scenario_script import Script, ScriptedDocument
 from policywatch.simulated.scenario_texts import words_of
 
@@ -49,6 +50,11 @@ class Truth:
         """Count a fault and keep its circumstances."""
         self.counts[kind] += 1
         self.notes.append({"fault": kind, "document": document, "round": round_, **more})
+
+    @property
+    def scenario(self) -> Scenario:
+        """What is played."""
+        return self.script.scenario
 
     # -- texts --
 

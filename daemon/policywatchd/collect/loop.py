@@ -23,28 +23,44 @@ from policywatchd.schedule import Schedule
 from policywatchd.service import Service, lease_for
 from policywatchd.unlock import key_of
 
-__all__ = ["open_schedule", "run"]
+__all__ = ["open_schedule", "open_sight", "run"]
 
 
 @asynccontextmanager
-async def open_schedule(service: Service) -> AsyncIterator[Schedule]:
-    """The schedule of this daemon; its connections are closed at the end."""
+async def open_sight(service: Service) -> AsyncIterator[Sight]:
+    """What looks at pages for this daemon; its connections are closed at the end."""
     fetch, lease = service.settings.fetch, lease_for(service.settings)
     wall = Wall(service.network.resolver, service.network.allowed)
+    transport = service.network.watch(wall)
     lanes = Lanes(service.db, service.worker_id, gap=fetch.min_gap, lease=lease, draw=service.draw)
     agent = user_agent(version("policywatch"), fetch.contact)
-    robots = Robots(service.db, wall, lanes, agent, seconds=fetch.timeout.total_seconds())
+    robots = Robots(service.db, transport, lanes, agent, seconds=fetch.timeout.total_seconds())
     keys = key_of(service.settings)
 
     async def secret(platform: str, name: str) -> str:
         return await credentials.use(service.db, keys, platform, name, "fetch")
 
-    pages = PageReader(wall, robots, service.reader, fetch, agent, secret=secret)
+    pages = PageReader(transport, robots, service.reader, fetch, agent, secret=secret)
     renderer = Renderer(fetch.render_socket) if fetch.render == "auto" else None
+    try:
+        yield Sight(service.db, Ladder(pages, service.reader, renderer), service.reader)
+    finally:
+        await wall.aclose()
+
+
+@asynccontextmanager
+async def open_schedule(service: Service) -> AsyncIterator[Schedule]:
+    """The schedule of this daemon; its connections are closed at the end."""
+    async with open_sight(service) as sight:
+        yield _schedule(service, sight)
+
+
+def _schedule(service: Service, sight: Sight) -> Schedule:
+    fetch, lease = service.settings.fetch, lease_for(service.settings)
     visitor = Visitor(
         service.db,
         service.worker_id,
-        Sight(service.db, Ladder(pages, service.reader, renderer), service.reader),
+        sight,
         Judge(service.db, service.reader, service.today),
         Finisher(
             service.db,
@@ -64,10 +80,7 @@ async def open_schedule(service: Service) -> AsyncIterator[Schedule]:
         service.count(f"visits_{visited.outcome}")
 
     schedule.on_visited = count
-    try:
-        yield schedule
-    finally:
-        await wall.aclose()
+    return schedule
 
 
 async def run(service: Service) -> None:
