@@ -49,6 +49,17 @@ WHERE (SELECT app.may_read())
   AND ((SELECT app.sees_all()) OR e.publication_id IN (SELECT p.id FROM app.guidance_publications p));
 COMMENT ON VIEW read.delivery_daily IS 'Delivery events per publication, day (UTC) and kind.';
 
-GRANT SELECT ON read.delivery_daily, read.table_sizes, read.queue_ages, read.replication, read.newest_metrics TO pw_viewer, pw_auditor, pw_daemon;
+CREATE VIEW read.source_states WITH (security_barrier) AS
+SELECT CASE WHEN d.state = 'active' THEN d.health ELSE d.state END AS state, count(*) AS documents,
+       count(*) FILTER (WHERE d.state = 'active' AND d.blind_since IS NOT NULL) AS blind
+FROM app.policy_documents d WHERE d.state <> 'archived' AND (SELECT app.may_read()) GROUP BY 1;
+COMMENT ON VIEW read.source_states IS 'Documents by state of health, and how many of them are blind.';
+
+CREATE VIEW read.digests WITH (security_barrier) AS
+SELECT g.audience, g.day, g.state, g.cause, g.recipients, g.at, app.pw_now() - g.at AS age FROM app.digests g
+WHERE (SELECT app.may_read()) ORDER BY g.day DESC, g.audience;
+COMMENT ON VIEW read.digests IS 'The daily digests: to how many, how it ended. No addresses.';
+
+GRANT SELECT ON read.source_states, read.digests, read.delivery_daily, read.table_sizes, read.queue_ages, read.replication, read.newest_metrics TO pw_viewer, pw_auditor, pw_daemon;
 GRANT USAGE ON SCHEMA read TO pw_daemon;
 RESET ROLE;

@@ -15,6 +15,7 @@ from policywatch.db.queries import load
 __all__ = [
     "UNDECIDED",
     "alerts",
+    "all_pages",
     "approval",
     "approvals",
     "change",
@@ -77,6 +78,11 @@ async def config(db: Database) -> list[Row]:
 async def documents(db: Database, platform: str | None = None, document: str | None = None) -> list[Row]:
     """Documents with health and times; filters are keys."""
     return await db.all(_sql.documents, platform=platform, document=document)
+
+
+async def all_pages(db: Database, platform: str | None = None) -> list[Row]:
+    """Every watched page with its health, in the order of the documents."""
+    return await db.all(_sql.all_pages, platform=platform)
 
 
 async def pages(db: Database, document_id: int) -> list[Row]:

@@ -13,6 +13,9 @@ __all__ = ["measure", "newest", "own_samples", "store"]
 
 _sql = load("metrics")
 
+#: Each has its sample also where no document is in it: a line that comes and goes cannot be watched.
+SOURCE_STATES = ("ok", "late", "degraded", "blocked", "moved", "needs-rules", "gone", "paused", "never")
+
 
 async def measure(db: Database) -> list[Sample]:
     """What the database says of itself now."""
@@ -25,6 +28,17 @@ async def measure(db: Database) -> list[Sample]:
         labels = {"queue": row["queue"]}
         samples.append(Sample("policywatch_queue_waiting", float(row["waiting"]), labels))
         samples.append(Sample("policywatch_queue_oldest_seconds", float(row["oldest_seconds"]), labels))
+    sources = {row["state"]: row for row in await db.all(_sql.sources)}
+    for state in (*SOURCE_STATES, *(state for state in sources if state not in SOURCE_STATES)):
+        count = sources[state]["documents"] if state in sources else 0
+        samples.append(Sample("policywatch_sources", float(count), {"state": state}))
+    samples.append(
+        Sample("policywatch_blind_documents", float(sum(row["blind"] for row in sources.values())))
+    )
+    for row in await db.all(_sql.digest_ages):
+        samples.append(
+            Sample("policywatch_digest_age_seconds", row["seconds"], {"audience": row["audience"]})
+        )
     for row in await db.all(_sql.replication):
         samples.append(
             Sample("policywatch_replication_lag_seconds", row["lag_seconds"], {"replica": row["replica"]})

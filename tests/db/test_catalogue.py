@@ -54,6 +54,7 @@ FUNCTIONS = {
 }
 VIEWS = {
     *("read.table_sizes", "read.queue_ages", "read.replication", "read.newest_metrics"),
+    *("read.source_states", "read.digests"),
     *("read.audit_seals", "read.audit_unsealed", "read.delivery_daily"),
 }
 

@@ -110,6 +110,8 @@ class DatabaseSource:
             last_change_at=row["last_change_at"],
             next_visit_at=row["next_visit_at"],
             frozen=row["frozen"],
+            documents_blind=row["documents_blind"],
+            settings_fault=row["settings_fault"],
             must_change_password=row["must_change_password"],
         )
 

@@ -26,6 +26,8 @@ _STORED = (
     "policywatch_pool",
     "policywatch_loop_",
     "policywatch_visits_",
+    "policywatch_sources",
+    "policywatch_blind_",
 )
 
 

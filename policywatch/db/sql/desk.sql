@@ -3,13 +3,15 @@
 -- name: standing
 -- The first line of every screen: an empty queue is healthy only where every active document was read in the last day.
 SELECT m.name AS person, m.role, m.must_change_password, m.server_time, d.documents, d.documents_good, d.oldest_good_at,
-       d.last_change_at, d.next_visit_at,
+       d.last_change_at, d.next_visit_at, d.documents_blind,
        (SELECT max(heartbeat_at) FROM read.workers WHERE stopped_at IS NULL) AS daemon_seen_at,
+       (SELECT progress #>> '{settings,fault}' FROM read.workers WHERE alive AND progress #>> '{settings,fault}' IS NOT NULL
+        ORDER BY heartbeat_at DESC LIMIT 1) AS settings_fault,
        coalesce((SELECT value = 'true'::jsonb FROM read.config WHERE key = 'frozen'), false) AS frozen
 FROM read.me m,
      (SELECT count(*) AS documents,
              count(*) FILTER (WHERE last_good_at > (SELECT server_time FROM read.me) - interval '24 hours') AS documents_good,
-             min(last_good_at) AS oldest_good_at, max(last_change_at) AS last_change_at, min(due_at) AS next_visit_at
+             count(*) FILTER (WHERE blind_since IS NOT NULL) AS documents_blind, min(last_good_at) AS oldest_good_at, max(last_change_at) AS last_change_at, min(due_at) AS next_visit_at
       FROM read.documents WHERE state NOT IN ('paused', 'archived')) d;
 
 -- name: counts

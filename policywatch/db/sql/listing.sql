@@ -4,7 +4,7 @@
 SELECT name, role, must_change_password, server_time FROM read.me;
 
 -- name: platforms
-SELECT platform, name, aliases, state, documents, ok, failing, never, paused, last_visit_at, last_good_at, last_change_at,
+SELECT platform, name, aliases, state, documents, ok, failing, blind, never, paused, last_visit_at, last_good_at, last_change_at,
        next_visit_at, unreviewed
 FROM read.platform_status;
 
@@ -20,14 +20,23 @@ SELECT key, value, updated_at, updated_by FROM read.config ORDER BY key;
 
 -- name: documents
 SELECT id, platform, document, document_name, state, health, cause, failures, failing_since, last_visit_at, last_good_at,
-       last_change_at, due_at, pages, pages_failing, paused_reason, version
+       last_change_at, due_at, pages, pages_failing, pages_blind, blind_since, step, paused_reason, version
 FROM read.documents
 WHERE (%(platform)s::text IS NULL OR platform = %(platform)s) AND (%(document)s::text IS NULL OR document = %(document)s)
 ORDER BY platform, document;
 
 -- name: pages
-SELECT id, position, url, render, state, health, cause, failing_since, last_visit_at, last_good_at, rule
+SELECT id, position, url, render, state, health, cause, failing_since, last_visit_at, last_good_at, blind_since, failures, step,
+       step_reason, robots, rule
 FROM read.document_pages WHERE document_id = %(document_id)s ORDER BY position;
+
+-- name: all_pages
+-- Page by page, as its document stands among the others; the next try is that of the document.
+SELECT d.platform, d.document, g.position, g.url, CASE WHEN d.state IN ('paused', 'archived') THEN d.state ELSE g.health END AS state,
+       g.blind_since, g.step, g.last_visit_at, g.last_good_at, d.last_change_at, g.failing_since, d.due_at, g.robots, g.failures, g.cause
+FROM read.document_pages g JOIN read.documents d ON d.id = g.document_id
+WHERE g.state = 'active' AND (%(platform)s::text IS NULL OR d.platform = %(platform)s)
+ORDER BY d.platform, d.document, g.position, g.id;
 
 -- name: snapshots
 -- Newest first: the view's order, cut where the index is still in order.
@@ -139,7 +148,8 @@ SELECT id, user_name, kind, client, started_at, heartbeat_at, ended_at, ended_by
 WHERE %(all)s OR ended_at IS NULL ORDER BY started_at DESC LIMIT %(limit)s;
 
 -- name: alerts
-SELECT id, kind, subject, audience, level, sentence, opened_at, seen_at, times, acked_by, closed_at FROM read.alerts
+SELECT id, kind, subject, audience, level, sentence, opened_at, seen_at, times, acked_by, acked_at, closed_at, remind_at, reminders
+FROM read.alerts
 WHERE %(all)s OR closed_at IS NULL ORDER BY id DESC LIMIT %(limit)s;
 
 -- name: request

@@ -9,6 +9,12 @@ SELECT queue, waiting, coalesce(oldest_seconds, 0) AS oldest_seconds FROM read.q
 -- name: replication
 SELECT replica, state, lag_seconds FROM read.replication;
 
+-- name: sources
+SELECT state, documents, blind FROM read.source_states ORDER BY state;
+
+-- name: digest_ages
+SELECT audience, extract(epoch FROM min(age))::double precision AS seconds FROM read.digests WHERE state = 'sent' GROUP BY audience;
+
 -- name: newest
 SELECT name, labels, value, at FROM read.newest_metrics ORDER BY name, labels;
 

@@ -13,6 +13,11 @@ from policywatch_tui.commands.document_names import find_document, split_name
 from policywatch_tui.commands.readable import readable
 from policywatch_tui.desk.clean import clean_lines
 
+_HEALTH = (
+    *("state", "blind_since", "step", "last_visit_at", "last_good_at", "last_change_at"),
+    *("failing_since", "due_at", "cause"),
+)
+
 __all__ = ["documents", "split_name"]
 
 
@@ -27,18 +32,19 @@ for _command in (*evidence.COMMANDS, readable):
 
 @documents.command("list")
 @click.option("--platform", help="One platform, by key.")
+@click.option("--pages", "by_page", is_flag=True, help="Page by page.")
 @with_shell
-async def list_documents(shell: Shell, platform: str | None) -> None:
-    """Every document with its state, last good look and cause of trouble."""
+async def list_documents(shell: Shell, platform: str | None, by_page: bool) -> None:
+    """Every document (or page): state, since when blind, step of the ladder, last looks, next try, cause of trouble."""
     from policywatch.db import listing
 
     async with shell.database() as db:
+        if by_page:
+            rows = await listing.all_pages(db, platform)
+            shell.table("pages", rows, ("platform", "document", "url", *_HEALTH))
+            return
         rows = await listing.documents(db, platform)
-    shell.table(
-        "documents",
-        rows,
-        ("platform", "document", "state", "last_good_at", "last_change_at", "due_at", "cause"),
-    )
+    shell.table("documents", rows, ("platform", "document", *_HEALTH))
 
 
 @documents.command()

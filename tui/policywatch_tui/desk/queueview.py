@@ -134,7 +134,7 @@ def _what(triage: Triage, row: QueueRow, now: datetime, zone: tzinfo) -> tuple[s
 
 
 def troubles(standing: Standing | None, now: datetime) -> tuple[Piece, ...]:
-    """What a person must know of the rest of the house: nothing is sent, or nobody collects."""
+    """What a person must know of the rest of the house: nothing is sent, nobody collects, a source is not seen."""
     if standing is None:
         return ()
     pieces: list[Piece] = []
@@ -145,7 +145,18 @@ def troubles(standing: Standing | None, now: datetime) -> tuple[Piece, ...]:
         pieces.append(("   no daemon runs", Look.WARN))
     elif now - seen > _SILENT_AFTER:
         pieces.append((f"   daemon silent {fmt.age(seen, now)}", Look.WARN))
+    if standing.settings_fault:
+        pieces.append((f"   settings refused: {clean(_last_folder(standing.settings_fault))}", Look.WARN))
+    if standing.documents_blind:
+        count = standing.documents_blind
+        pieces.append((f"   {count} {'source' if count == 1 else 'sources'} blind", Look.WARN))
     return tuple(pieces)
+
+
+def _last_folder(fault: str) -> str:
+    """`policywatch.yaml:3:5: what` without the folders before it: one line has no room for them."""
+    place, colon, rest = fault.partition(":")
+    return place.rpartition("/")[2] + colon + rest
 
 
 def status(triage: Triage, more: bool, standing: Standing | None, now: datetime) -> Line:

@@ -195,6 +195,8 @@ class Standing:
     next_visit_at: datetime | None = None
     frozen: bool = False
     must_change_password: bool = False
+    documents_blind: int = 0
+    settings_fault: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
