@@ -22,7 +22,7 @@ from policywatch.reading.rules import ExtractionError, Range, Rule
 from policywatch.reading.walk import Marks, Writer, walk
 
 __all__ = [
-    "ENGINE", "MIN_TEXT", "ExtractionError", "Range", "Rule", "cut_out", "extract",
+    "ENGINE", "MIN_TEXT", "ExtractionError", "Range", "Rule", "checked", "cut_out", "extract",
 ]  # fmt: skip
 
 #: Stored with each text: another engine's text is never compared as the platform's change. One name for all
@@ -79,6 +79,18 @@ def cut_out(body: bytes, content_type: str, rule: Rule, base_url: str) -> str:
         return ""
     text = _from_html(decoded(body, content_type), rule, base_url, (), removed=True)
     return _MANY_LINES.sub("\n\n", text.translate(_CONTROLS)).strip("\n ")
+
+
+def checked(rule: Rule) -> Rule:
+    """The rule, if each of its selectors and paths can be parsed. Raises ExtractionError (`selector`) else."""
+    tree = LexborHTMLParser("<body></body>")
+    for part in (*rule.select, *rule.remove):
+        for selector in part.to_json().values() if isinstance(part, Range) else (part,):
+            if json_text.is_path(selector):
+                json_text.parsed_path(selector)
+            else:
+                _find(tree, selector)
+    return rule
 
 
 def _has_paths(rule: Rule) -> bool:

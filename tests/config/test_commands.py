@@ -100,3 +100,21 @@ def test_a_selector_that_will_break_soon_is_a_warning_and_no_fault(
     warnings = json.loads(capsys.readouterr().out)["warnings"]
     assert [one["selector"] for one in warnings if not one["shipped"]] == ["main .css-1x2y3z"]
     assert any("_9p78" in one["selector"] for one in warnings if one["shipped"])
+
+
+def test_what_is_no_selector_and_no_path_is_a_fault_of_its_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pages = [
+        {"url": "https://mine.example/terms", "select": ["main["]},
+        {"url": "https://mine.example/api", "select": ["$..body"]},
+        {"url": "https://mine.example/good", "select": ["$.sections[*].body"], "remove": [".ad"]},
+    ]
+    mine = {"name": "Mine", "documents": {"terms": {"name": "Terms", "pages": pages}}}
+    (tmp_path / "policywatch.yaml").write_text(json.dumps({"platforms": {"mine": mine}}))
+
+    assert run_guarded(cli, ["config", "check"]) == 1
+    told = capsys.readouterr().err
+    assert 'https://mine.example/terms: "main[" is no CSS selector.' in told
+    assert 'https://mine.example/api: "$..body" is no path into a JSON answer.' in told
+    assert "/good" not in told

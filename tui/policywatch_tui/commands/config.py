@@ -12,7 +12,7 @@ import click
 
 from policywatch.errors import SettingsError, UsageError
 from policywatch_tui.commands.base import Shell, json_option, pass_shell
-from policywatch_tui.commands.rule_warnings import rule_warnings, warning_lines
+from policywatch_tui.commands.rule_warnings import rule_faults, rule_warnings, warning_lines
 from policywatch_tui.desk.clean import clean_lines
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def check(ctx: click.Context, shell: Shell) -> None:
     """Read the settings as every program does and say all that is wrong.
 
     Warns of selectors that will break soon; a warning is no fault.
-    Exit codes: 0 right, 1 something that they name is missing, 2 a fault in the file.
+    Exit codes: 0 right, 1 something that they name is missing or no selector, 2 a fault in the file.
     """
     from policywatch.settings import catalogue
 
@@ -48,7 +48,7 @@ def check(ctx: click.Context, shell: Shell) -> None:
         faults = getattr(error, "faults", (error,))
         shell.emit({"ok": False, "path": error.file or None, "faults": [_told(fault) for fault in faults]})
         ctx.exit(error.exit_code)
-    missing = _missing(settings)
+    missing = [*rule_faults(settings), *_missing(settings)]
     documents = list(catalogue(settings))
     counts = {
         "platforms": len(settings.platforms),

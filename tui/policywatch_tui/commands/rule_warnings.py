@@ -1,4 +1,4 @@
-"""Warnings about the rules of the settings, for `config check`: selectors that will break soon.
+"""What `config check` says about rules: selectors that cannot be parsed, and those that will break soon.
 
 The shipped rules are judged too, but not told to a person line by line, who did not write them.
 """
@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from policywatch.errors import SettingsError
+
 if TYPE_CHECKING:
     from policywatch.settings import Settings
 
-__all__ = ["RuleWarning", "rule_warnings", "warning_lines"]
+__all__ = ["RuleWarning", "rule_faults", "rule_warnings", "warning_lines"]
 
 _ROWS = 20
 
@@ -38,6 +40,23 @@ class RuleWarning:
             "pages": list(self.pages),
             "shipped": self.shipped,
         }
+
+
+def rule_faults(settings: Settings) -> list[SettingsError]:
+    """Pages of which a selector is none, so that they could never be read."""
+    from policywatch.reading.extract import checked
+    from policywatch.reading.rules import ExtractionError, Rule
+    from policywatch.settings import catalogue
+
+    found: list[SettingsError] = []
+    for document in catalogue(settings):
+        for page in document.pages:
+            try:
+                checked(Rule.from_json(page.rule()))
+            except ExtractionError as error:
+                key = f"platforms.{document.platform}.documents.{document.key}"
+                found.append(SettingsError(f"{page.url}: {error.what}", remedy=error.remedy, key=key))
+    return found
 
 
 def rule_warnings(settings: Settings) -> list[RuleWarning]:
