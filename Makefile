@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-fast test-timescale check snapshots wheel lock clean
+.PHONY: help run demo test test-fast test-timescale check snapshots evaluate wheel lock clean
 
 help: ## this list
 	@echo "PolicyWatch: make TARGET"
@@ -47,6 +47,9 @@ check: $(STAMP) ## format, lint, types, import contracts
 snapshots: $(STAMP) ## the desk's pictures anew, after a wanted change (look at the diff before committing)
 	$(BIN)/python -m pytest -q tests/tui/test_pictures.py --snapshot-update
 	$(BIN)/python -m tests.tui.picture docs/desk.svg
+
+evaluate: $(STAMP) ## how well captures are told from walls on the recorded history (POLICYWATCH_CORPUS)
+	@$(BIN)/python -m benchmarks.quality
 
 wheel: $(STAMP) ## dist/*.whl
 	$(BIN)/python -m build --no-isolation --outdir dist .

@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -30,10 +31,11 @@ from typing import Any
 from policywatch.reading.compare import reader_hash
 from policywatch.reading.quality import History, Look, Quality, judge, remember
 
-__all__ = ["CORPUS", "Outcome", "figures", "replay"]
+__all__ = ["CORPUS", "Outcome", "figures", "histories", "replay"]
 
 CORPUS = Path(os.environ.get("POLICYWATCH_CORPUS", Path(__file__).resolve().parents[1] / "../shared/corpus"))
 TWO_LOOKS = timedelta(hours=12)
+_STUB = 800  # characters: no policy of the record is shorter
 WORDING = ("text_small", "text_medium", "text_large")
 Row = dict[str, str]
 
@@ -122,15 +124,31 @@ def _undone(repository: Path, rows: list[Row]) -> tuple[set[str], dict[str, time
     return undone, stood
 
 
-def replay(corpus: Path = CORPUS) -> list[Outcome]:
-    """Judge every version of the history in `corpus`, in the order of the record."""
-    rows = _rows(corpus)
-    outcomes: list[Outcome] = []
+@contextmanager
+def _repository(corpus: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         repository = Path(folder) / "history.git"
         subprocess.run(
             ["git", "clone", "--quiet", "--mirror", str(corpus / "pga.bundle"), str(repository)], check=True
         )
+        yield repository
+
+
+def histories(corpus: Path = CORPUS) -> dict[str, tuple[History, str]]:
+    """By path: what the last five versions (without stubs) leave behind, and the newest of them."""
+    chains: dict[str, list[str]] = defaultdict(list)
+    with _repository(corpus) as repository:
+        for row, text in _texts(repository, _rows(corpus)):
+            if len(text) >= _STUB:
+                chains[row["path"]] = [text, *chains[row["path"]][:4]]
+    return {path: (remember(texts), texts[0]) for path, texts in chains.items()}
+
+
+def replay(corpus: Path = CORPUS) -> list[Outcome]:
+    """Judge every version of the history in `corpus`, in the order of the record."""
+    rows = _rows(corpus)
+    outcomes: list[Outcome] = []
+    with _repository(corpus) as repository:
         log = subprocess.run(
             ["git", "-C", str(repository), "rev-list", "--reverse", "main"], capture_output=True, check=True
         )

@@ -127,7 +127,7 @@ def judge(look: Look, history: History, document_language: str) -> Quality:
         found.append(Signal("no_text", 1.0, "the page gave no text"))
     else:
         found += _of_text(look, look.text, history, document_language)
-    score = round(min(1.0, sum(signal.weight for signal in found)), 3)
+    score = round(min(1.0, sum((signal.weight for signal in found), 0.0)), 3)
     return Quality(score, tuple(_storable(signal) for signal in found), score >= THRESHOLD)
 
 

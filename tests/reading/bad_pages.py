@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.reading.own_policies import COOKIES, DATENSCHUTZ, REGLES, RULES, TERMS, Policy, markdown
 
-__all__ = ["BAD", "Capture"]
+__all__ = ["BAD", "WALLS", "Capture"]
 
 URL = "https://www.harbour.test/legal/terms"
 
@@ -381,4 +381,5 @@ _DAMAGE = (
 )
 
 # What stands in the place of a policy.
+WALLS: tuple[Capture, ...] = (*_WALLS, *_ERRORS)
 BAD: tuple[Capture, ...] = (*_WALLS, *_ERRORS, *_DAMAGE)

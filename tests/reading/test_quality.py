@@ -18,7 +18,7 @@ from policywatch.reading.compare import reader_hash
 from policywatch.reading.extract import extract
 from policywatch.reading.quality import THRESHOLD, History, Look, Quality, judge, remember
 from policywatch.reading.rules import ExtractionError, Rule
-from tests.reading.bad_pages import BAD, Capture
+from tests.reading.bad_pages import BAD, WALLS, Capture
 from tests.reading.good_pages import GOOD
 from tests.reading.own_policies import COOKIES, DATENSCHUTZ, RULES, TERMS, html, markdown
 
@@ -94,7 +94,7 @@ def test_the_text_alone_tells_a_wall_from_a_policy() -> None:
 
 def test_most_walls_are_known_without_any_history() -> None:
     """The first look at a new document: a person reads the trial, too."""
-    walls = [capture for capture in BAD[:32] if judge(look_of(capture), History(), capture.language).suspect]
+    walls = [capture for capture in WALLS if judge(look_of(capture), History(), capture.language).suspect]
     policies = [capture for capture in GOOD if judge(look_of(capture), History(), capture.language).suspect]
 
     assert len(walls) >= 30
