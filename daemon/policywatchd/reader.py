@@ -93,6 +93,18 @@ class Reader:
         """What differs between two fetches of one moment, as a filter would have to take it out."""
         return list(await self._call(_JUDGE_SECONDS, "volatile", first, second))
 
+    async def preview(
+        self,
+        before: tuple[bytes, str],
+        after: tuple[bytes, str],
+        url: str,
+        current: Mapping[str, Any],
+        proposed: Mapping[str, Any],
+    ) -> Mapping[str, Any]:
+        """A page before and after a change (bytes and type) under two rules, as `preview.Preview.to_json` says it."""
+        task = ("preview", *before, *after, url, dict(current), dict(proposed))
+        return dict(await self._call(_JUDGE_SECONDS, *task))
+
     async def warnings(self, rule: Mapping[str, Any]) -> list[str]:
         """What is doubtful about a rule, in sentences."""
         return [str(one) for one in await self._call(_EXTRACT_SECONDS, "warnings", dict(rule))]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from policywatch.reading import analyse, compare, extract, needs_js, quality, selectors, volatile
+from policywatch.reading import analyse, compare, extract, needs_js, preview, quality, selectors, volatile
 from policywatch.reading.rules import Rule
 
 __all__ = ["work"]
@@ -25,6 +25,8 @@ def work(task: str, *arguments: Any) -> Any:
             return _quality(*arguments)
         case "volatile":
             return _volatile(*arguments)
+        case "preview":
+            return _preview(*arguments)
         case "warnings":
             return _warnings(*arguments)
         case "shell":
@@ -72,3 +74,18 @@ def _volatile(first: str, second: str) -> list[dict[str, Any]]:
 
 def _warnings(rule: Mapping[str, Any]) -> list[str]:
     return [f"{one.why} {one.remedy}" for one in selectors.fragile(Rule.from_json(rule))]
+
+
+def _preview(
+    before: bytes,
+    before_type: str,
+    after: bytes,
+    after_type: str,
+    url: str,
+    current: Mapping[str, Any],
+    proposed: Mapping[str, Any],
+) -> dict[str, Any]:
+    past = preview.PastChange(
+        1, before, after, accepted=False, url=url, before_type=before_type, after_type=after_type
+    )
+    return preview.preview([past], Rule.from_json(current), Rule.from_json(proposed)).to_json()

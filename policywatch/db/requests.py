@@ -10,7 +10,15 @@ from typing import Any
 from policywatch.db.pool import Database, Tx
 from policywatch.db.queries import load
 
-__all__ = ["RENEW_SECONDS", "Request", "claim_requests", "end_request", "expire_requests", "renew_request"]
+__all__ = [
+    "RENEW_SECONDS",
+    "Request",
+    "claim_requests",
+    "end_request",
+    "expire_requests",
+    "renew_request",
+    "tell_progress",
+]
 
 _sql = load("requests")
 
@@ -49,6 +57,14 @@ async def end_request(tx: Tx, request: int, worker: str, result: Mapping[str, An
         return False
     await tx.value(_sql.hint_request, request=request, version=version)
     return True
+
+
+async def tell_progress(db: Database, request: int, worker: str, result: Mapping[str, Any]) -> bool:
+    """Say how far the serving is. False: another serves it by now."""
+    version = await db.value(
+        _sql.tell_progress, request=request, worker=worker, result=json.dumps(dict(result))
+    )
+    return version is not None
 
 
 async def renew_request(db: Database, request: int, worker: str) -> bool:

@@ -15,6 +15,7 @@ from policywatch import keys
 from policywatch.db import collecting, requests
 from policywatch.db.requests import Request
 from policywatch.errors import PolicyWatchError, ServiceAway
+from policywatchd.collect import asked
 from policywatchd.unlock import key_of
 
 if TYPE_CHECKING:
@@ -37,7 +38,12 @@ async def _visit(service: Service, request: Request) -> Mapping[str, Any]:
     return {"documents": len(due)}
 
 
-SERVERS: dict[str, Server] = {"visit": _visit}
+SERVERS: dict[str, Server] = {
+    "visit": _visit,
+    "try_rule": asked.try_rule,
+    "reextract": asked.read_again,
+    "preview_filter": asked.preview_filter,
+}
 
 
 def arguments_of(service: Service, request: Request) -> dict[str, Any]:

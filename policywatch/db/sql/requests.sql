@@ -17,6 +17,11 @@ UPDATE app.requests SET state = %(state)s, result = %(result)s::jsonb, ended_at 
 WHERE id = %(request)s AND owner = %(worker)s AND state = 'serving'
 RETURNING version;
 
+-- name: tell_progress
+-- How far it is, for whoever looks; the answer takes its place.
+UPDATE app.requests SET result = %(result)s::jsonb WHERE id = %(request)s AND owner = %(worker)s AND state = 'serving'
+RETURNING version;
+
 -- name: renew_request
 -- Still at it. No row: somebody else is by now, or it expired.
 UPDATE app.requests SET lease_until = app.pw_now() + interval '1 minute'
