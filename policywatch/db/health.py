@@ -53,9 +53,9 @@ async def try_lock(tx: Tx) -> bool:
     return bool(await tx.value(_sql.try_lock))
 
 
-async def look(tx: Tx) -> list[Source]:
-    """Note who is blind and who is late by now; returns them, and those whose blindness ended."""
-    return [Source(**row) for row in await tx.all(_sql.look)]
+async def look(tx: Tx, blind_after: int) -> list[Source]:
+    """Note who is blind and who is late after so many cadences; returns them, and those whose blindness ended."""
+    return [Source(**row) for row in await tx.all(_sql.look, blind_after=blind_after)]
 
 
 async def late(tx: Tx) -> Late:

@@ -10,7 +10,10 @@ import pytest_asyncio
 
 from policywatch.db.pool import Database
 from policywatch.db.queries import Query, load
+from policywatch.simulated.texts import PLATFORMS, Document
+from policywatch.simulated.web import Trouble
 from policywatchd.upkeep.health import Health
+from tests.daemon.collecting_world import open_world
 from tests.databases import Scratch
 
 pytestmark = pytest.mark.needs_db
@@ -154,7 +157,7 @@ async def test_a_machine_that_slept_is_late_and_not_blind_and_says_so_only_if_it
     woke = await health.look(db)
     assert woke is not None and (woke.late, woke.blind) == (1, 0)
     assert source.run("SELECT health, cause FROM app.policy_documents") == [
-        {"health": "late", "cause": "not visited for two cadences"}
+        {"health": "late", "cause": "not visited for 2 cadences"}
     ]
     assert alerts(source, "documents_late") == []
 
@@ -162,7 +165,7 @@ async def test_a_machine_that_slept_is_late_and_not_blind_and_says_so_only_if_it
     await health.look(db)
     await health.look(db)
     (sentence,) = alerts(source, "documents_late")
-    assert sentence.startswith("1 document was not visited for two cadences, the first since ")
+    assert sentence.startswith("1 document was not visited in time, the first since ")
     assert source.run("SELECT times FROM app.alerts WHERE kind = 'documents_late'") == [{"times": 1}]
 
     visited(source)
@@ -208,6 +211,39 @@ async def test_a_second_daemon_finds_nothing_left_to_say(db: Database, source: S
     first, second = await Health().look(db), await Health().look(db)
     assert first is not None and second is not None
     assert (first.opened, second.opened) == (("acme/terms",), ())
+
+
+async def test_a_page_that_went_away_is_reported_within_two_cadences_and_closed_when_it_answers_again(
+    database: Scratch,
+) -> None:
+    """As a whole: a real collector on loopback, its platforms visited every hour, one page gone for a while."""
+    database.replace_clock()
+    terms, health = Document("x", "terms-of-service"), Health()
+    async with open_world(database, PLATFORMS[:1]) as world:
+        service = await world.service()
+
+        async def hours_later(count: int = 1) -> list[str]:
+            database.move_clock(f"{count} hour 5 minutes")
+            await world.once()
+            await health.look(service.db)
+            return [row["subject"] for row in world.rows(
+                "SELECT subject FROM app.alerts WHERE kind = 'source_blind' AND closed_at IS NULL")]  # fmt: skip
+
+        await world.once()
+        assert await hours_later() == []
+        world.web.spoil(terms, Trouble.NOT_FOUND)
+        told = [await hours_later(), await hours_later()]
+        assert told == [
+            [],
+            ["x/terms-of-service"],
+        ]  # an hour after the first fault, two after the last good look
+        assert world.value("SELECT blind FROM read.platform_status WHERE platform = 'x'") == 1
+
+        world.web.mend(terms)
+        assert await hours_later() == []
+        rows = world.rows("SELECT d.blind_since, g.blind_since AS page FROM app.policy_documents d"
+                          " JOIN app.document_pages g ON g.document_id = d.id WHERE d.key = 'terms-of-service'")  # fmt: skip
+        assert rows == [{"blind_since": None, "page": None}]
 
 
 def _lock() -> Query:

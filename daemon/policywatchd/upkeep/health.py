@@ -43,12 +43,15 @@ class Health:
         self._late_seen: datetime | None = None  # since when documents have been late without a break
         self._late_told: bool | None = None  # None: what an earlier daemon told is not known
 
-    async def look(self, db: Database) -> Looked | None:
-        """Judge all sources, open and close alerts, recall what was forgotten; None: another daemon does it now."""
+    async def look(self, db: Database, *, blind_after: int = 2) -> Looked | None:
+        """Judge all sources, open and close alerts, recall what was forgotten; None: another daemon does it now.
+
+        `blind_after`: cadences without a good capture, as in `fetch.blind_after`.
+        """
         async with db.transaction() as tx:
             if not await health.try_lock(tx):
                 return None
-            looked = await self._sources(tx)
+            looked = await self._sources(tx, blind_after)
             await self._late(tx, looked)
             await health.close_settled(tx)
             for row in await health.remind(tx):
@@ -62,9 +65,9 @@ class Health:
             log.info("source_sees_again document=%s", name)
         return looked
 
-    async def _sources(self, tx: Tx) -> Looked:
+    async def _sources(self, tx: Tx, blind_after: int) -> Looked:
         opened, closed, blind = list[str](), list[str](), 0
-        for source in await health.look(tx):
+        for source in await health.look(tx, blind_after):
             blind += source.since is not None
             if source.since is not None and (words := _sentence(source)) != source.told:
                 await workers.open_alert(tx, _BLIND, source.name, words)
@@ -87,7 +90,7 @@ class Health:
         if not self._late_told and found.at - self._late_seen >= self._catch_up:
             since = f", the first since {found.since:%Y-%m-%d %H:%M} UTC" if found.since else ""
             count = "1 document was" if found.documents == 1 else f"{found.documents} documents were"
-            await workers.open_alert(tx, *_LATE, f"{count} not visited for two cadences{since}.")
+            await workers.open_alert(tx, *_LATE, f"{count} not visited in time{since}.")
             self._late_told = True
 
 

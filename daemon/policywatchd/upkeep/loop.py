@@ -31,7 +31,7 @@ async def run(service: Service) -> None:
         (0.0, lambda service: cut(service.db)),
         (0.0, know_people),
         (10.0, lambda service: end_silent(service.db)),
-        (30.0, lambda service: health.look(service.db)),
+        (30.0, lambda service: health.look(service.db, blind_after=service.settings.fetch.blind_after)),
         (60.0, digesting.look),
         (30.0, store_measures),
         (3600.0, forget_old),

@@ -6,13 +6,13 @@
 SELECT pg_try_advisory_xact_lock(hashtext('policywatch.health'));
 
 -- name: look
--- Blind is a page that cannot be read and had no good capture for two cadences, never one that was only not looked at:
--- that is late. A document is blind since its first page was. The rows: every document that is blind, was, or turns late.
+-- Blind is a page that cannot be read and had no good capture for two (`blind_after`) cadences, never one that was only
+-- not looked at: that is late. A document is blind since its first page was. The rows: every document that is blind, was, or turns late.
 WITH clock AS MATERIALIZED (SELECT app.pw_now() AS at), page AS MATERIALIZED (
   SELECT g.id, g.document_id, g.position, g.url, g.cause, g.blind_since AS was, g.last_good_at,
          CASE WHEN d.state = 'active' AND g.state = 'active' AND g.failing_since IS NOT NULL
-                   AND coalesce(g.last_good_at, g.failing_since) + 2 * d.cadence <= clock.at
-              THEN coalesce(g.blind_since, coalesce(g.last_good_at, g.failing_since) + 2 * d.cadence) END AS since
+                   AND coalesce(g.last_good_at, g.failing_since) + %(blind_after)s * d.cadence <= clock.at
+              THEN coalesce(g.blind_since, coalesce(g.last_good_at, g.failing_since) + %(blind_after)s * d.cadence) END AS since
   FROM app.document_pages g JOIN app.policy_documents d ON d.id = g.document_id CROSS JOIN clock
   WHERE g.failing_since IS NOT NULL OR g.blind_since IS NOT NULL
 ), marked AS (
@@ -26,7 +26,8 @@ WITH clock AS MATERIALIZED (SELECT app.pw_now() AS at), page AS MATERIALIZED (
   SELECT d.id, p.key || '/' || d.key AS name, d.blind_since AS was, blind.since, blind.pages AS pages_blind, blind.cause,
          blind.url, blind.last_good_at, d.version,
          d.state = 'active' AND d.health IN ('ok', 'never')
-           AND greatest(d.last_visit_at, d.updated_at, d.created_at) + 2 * d.cadence <= clock.at AS late,
+           AND EXISTS (SELECT FROM app.document_pages g WHERE g.document_id = d.id AND g.state = 'active')
+           AND greatest(d.last_visit_at, d.updated_at, d.created_at) + %(blind_after)s * d.cadence <= clock.at AS late,
          (SELECT a.sentence FROM app.alerts a WHERE a.kind = 'source_blind' AND a.subject = p.key || '/' || d.key
             AND a.closed_at IS NULL) AS told
   FROM app.policy_documents d JOIN app.platforms p ON p.id = d.platform_id LEFT JOIN blind ON blind.document_id = d.id
@@ -34,7 +35,7 @@ WITH clock AS MATERIALIZED (SELECT app.pw_now() AS at), page AS MATERIALIZED (
 ), changed AS (
   UPDATE app.policy_documents d SET blind_since = x.since,
     health = CASE WHEN x.late THEN 'late' ELSE d.health END,
-    cause = CASE WHEN x.late THEN 'not visited for two cadences' ELSE d.cause END
+    cause = CASE WHEN x.late THEN 'not visited for ' || %(blind_after)s || ' cadences' ELSE d.cause END
   FROM document x WHERE d.id = x.id AND (x.was IS DISTINCT FROM x.since OR x.late)
 )
 SELECT x.id, x.name, x.was, x.since, coalesce(x.pages_blind, 0) AS pages_blind, x.cause, x.url, x.last_good_at, x.version,
