@@ -10,20 +10,23 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from policywatch.errors import ServiceAway
 from policywatchd.collect.wall import Gate
 from policywatchd.render.browser import Browser, Limits, find_chromium
+from policywatchd.render.server import Server
 
 __all__ = [
     "POLICY",
     "Neighbour",
     "ScriptWeb",
     "browser_for_tests",
-    "listening",
+    "lacking",
     "neighbour",
+    "rendering",
     "script_page",
     "web",
 ]
@@ -136,10 +139,18 @@ async def web() -> AsyncIterator[ScriptWeb]:
 
 @dataclass
 class Neighbour:
-    """Something on this machine that no page may reach."""
+    """Something on this machine that no page may reach, by TCP or UDP."""
 
     port: int = 0
     connects: int = 0
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    def __init__(self, seen: Neighbour) -> None:
+        self._seen = seen
+
+    def datagram_received(self, data: bytes, addr: object) -> None:
+        self._seen.connects += 1
 
 
 @asynccontextmanager
@@ -153,13 +164,28 @@ async def neighbour(address: str = "127.0.0.1") -> AsyncIterator[Neighbour]:
 
     server = await asyncio.start_server(answer, address, 0)
     seen.port = server.sockets[0].getsockname()[1]
+    datagrams, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+        lambda: _Datagrams(seen), local_addr=(address, seen.port)
+    )
     try:
         yield seen
     finally:
         server.close()
+        datagrams.close()
 
 
-listening = neighbour
+@asynccontextmanager
+async def rendering(
+    socket: Path, web: ScriptWeb, *, browser: Browser | None = None, pages: int = 2
+) -> AsyncIterator[Browser]:
+    """A render service at a socket, its wall open to `web` alone."""
+    browser = browser or browser_for_tests()
+    server = Server(socket, browser, web.gate(), pages=pages)
+    await server.start()
+    try:
+        yield browser
+    finally:
+        await server.close()
 
 
 def lacking() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -9,20 +10,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import pytest_asyncio
 
 from policywatch.db import steps_listing
 from policywatch.db.pool import Database
 from policywatch.settings import Settings
+from policywatchd.collect.fetch import Ask, FetchFault, Limits
 from policywatchd.collect.ladder import first_step
 from policywatchd.collect.render import ADVICE, Renderer
+from policywatchd.collect.seen import of_code
 from policywatchd.once import Report, once
-from policywatchd.render.browser import Browser
 from policywatchd.render.server import Server
+from policywatchd.render.wire import Ask as Line
 from policywatchd.service import Network, Service
 from tests.daemon.collecting_world import TODAY
-from tests.daemon.script_web import BUILT, POLICY, ScriptWeb, browser_for_tests, script_page
+from tests.daemon.script_web import BUILT, POLICY, ScriptWeb, browser_for_tests, rendering, script_page
 from tests.daemon.script_web import web as open_web
 from tests.databases import Scratch
 
@@ -125,18 +129,6 @@ async def world(database: Scratch, tmp_path: Path) -> AsyncIterator[World]:
         yield world
 
 
-@asynccontextmanager
-async def rendering(world: World) -> AsyncIterator[Browser]:
-    """A render service at the world's socket."""
-    browser = browser_for_tests()
-    server = Server(world.socket, browser, world.web.gate())
-    await server.start()
-    try:
-        yield browser
-    finally:
-        await server.close()
-
-
 @pytest.mark.needs_db
 @pytest.mark.needs_browser
 async def test_a_page_that_scripts_build_is_read_remembered_and_left_when_it_needs_no_browser(
@@ -144,7 +136,7 @@ async def test_a_page_that_scripts_build_is_read_remembered_and_left_when_it_nee
 ) -> None:
     world.scratch.replace_clock()
     service = world.service()
-    async with rendering(world):
+    async with rendering(world.socket, world.web):
         first = await world.look(service)
         assert first.outcomes == {"first": 1}, first.lines()
         assert world.agents() == [False, True, True]  # the trial of the rule fetches twice, by the same step
@@ -176,7 +168,7 @@ async def test_a_page_that_scripts_build_is_read_remembered_and_left_when_it_nee
 async def test_a_moved_page_is_built_at_its_new_host_in_that_hosts_lane(world: World) -> None:
     world.web.pages["x.test", "/terms"] = (301, {"Location": "http://www.x.test/terms"}, "")
     world.web.pages["www.x.test", "/terms"] = BUILT
-    async with rendering(world):
+    async with rendering(world.socket, world.web):
         report = await world.look(world.service(render="always", headers={"X-Mark": "1"}))
 
     assert report.outcomes == {"first": 1}, report.lines()
@@ -196,7 +188,7 @@ async def test_what_robots_refuses_no_browser_asks_for(world: World) -> None:
         {"Content-Type": "text/plain"},
         "User-agent: *\nDisallow: /terms",
     )
-    async with rendering(world) as browser:
+    async with rendering(world.socket, world.web) as browser:
         report = await world.look(world.service(render="always"))
         assert browser.started == 0
 
@@ -247,6 +239,48 @@ async def test_a_page_that_is_never_rendered_stays_at_plain_http(world: World) -
 
 async def test_whoever_asks_whether_a_service_is_there_gets_nothing_where_none_is(tmp_path: Path) -> None:
     assert await Renderer(tmp_path / "render").ping() is None
+
+
+@pytest.mark.needs_browser
+async def test_pages_wait_for_their_turn_no_longer_than_they_may_take_and_who_hangs_up_is_forgotten(
+    tmp_path: Path,
+) -> None:
+    async with open_web() as web, rendering(tmp_path / "render", web, pages=1):
+        web.pages["x.test", "/held"] = BUILT
+        web.pages["x.test", "/terms"] = BUILT
+        _, hanging = await asyncio.open_unix_connection(tmp_path / "render")
+        hanging.write(Line("http://x.test/held", "tests", timeout=30.0).line())
+        async with asyncio.timeout(20):
+            await web.reached.wait()
+        ask, lane = Ask("http://x.test/terms", "tests"), _Lane()
+        with pytest.raises(FetchFault, match="too many pages") as busy:
+            await Renderer(tmp_path / "render").fetch(ask, Limits(0.5), lane)
+        hanging.close()
+        got = await Renderer(tmp_path / "render").fetch(ask, Limits(15.0), lane)
+
+    assert busy.value.code == "busy" and of_code("busy", "").passing
+    assert POLICY[0].encode() in got.body
+    assert (got.content_type, got.conditional) == ("text/html; charset=utf-8", False)
+
+
+class _Lane:
+    """A lane that lets everything pass."""
+
+    def __call__(self, url: httpx.URL) -> Any:
+        @asynccontextmanager
+        async def turn() -> AsyncIterator[_Lane]:
+            yield self
+
+        return turn()
+
+    async def again(self, url: httpx.URL) -> None:
+        pass
+
+    def answered(self, status: int, wait: float | None) -> None:
+        pass
+
+    def gave_none(self, why: str) -> None:
+        pass
 
 
 @pytest.mark.needs_browser
