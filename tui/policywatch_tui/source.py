@@ -17,6 +17,7 @@ from policywatch.db.pool import Database, Outcome
 from policywatch.domain.changes import Passage, Severity
 from policywatch.errors import NotAllowed, PolicyWatchError
 from policywatch.guidance.rendering import revise
+from policywatch_tui.desk.marks import marks, short_mark
 from policywatch_tui.desk.rows import (
     Approval,
     Change,
@@ -162,6 +163,7 @@ class DatabaseSource:
             objection_deadline=row["objection_deadline"],
             engine=row["engine"] or "",
             notes=tuple(f"{note['actor']}: {note['note']}" for note in notes),
+            marks=marks(row),
         )
 
     async def segments(self) -> Sequence[str]:
@@ -281,6 +283,7 @@ def _queue_row(row: Mapping[str, Any]) -> QueueRow:
         decided_at=row["decided_at"],
         snoozed_until=row["snoozed_until"],
         taken_by=row["taken_by"] or "",
+        mark=short_mark(row),
     )
 
 

@@ -10,6 +10,7 @@ import click
 from policywatch.errors import PolicyWatchError, UsageError
 from policywatch_tui.commands.base import Shell, number_of, with_shell
 from policywatch_tui.desk.clean import clean
+from policywatch_tui.desk.marks import marks
 
 __all__ = ["changes"]
 
@@ -137,6 +138,7 @@ async def show(shell: Shell, change: str) -> None:
         lines.append(f"{row['change_type']}, confidence {row['confidence']:.2f}: {clean(row['summary'])}")
     if row["noise_kind"] != "none":
         lines.append(f"noise: {row['noise_kind']}; no reader reads the difference")
+    lines += marks(row)
     for name in ("effective_date", "objection_deadline"):
         if row[name]:
             lines.append(f"{name.replace('_', ' ')}: {row[name]}")

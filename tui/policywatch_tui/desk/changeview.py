@@ -73,6 +73,8 @@ def preamble(change: Change, width: int) -> tuple[Line, ...]:
     for text in (change.row.summary, *(f"note {note}" for note in change.notes)):
         shown = clean(text)
         lines += [line(shown[start:end]) for start, end in wrapped(shown, width)] if shown else []
+    for mark in change.marks:
+        lines += [line(mark[start:end], Look.WARN) for start, end in wrapped(mark, width)]
     if change.topics:
         lines.append(line("topics: " + ", ".join(clean(topic) for topic in change.topics), Look.DIM))
     lines.append(())

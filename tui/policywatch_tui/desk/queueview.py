@@ -130,7 +130,7 @@ def _what(triage: Triage, row: QueueRow, now: datetime, zone: tzinfo) -> tuple[s
         return f"{clean(row.verdict)} {who} {fmt.clock(row.decided_at, zone, now)}", True
     if row.asleep(now):
         return f"snoozed to {fmt.clock(row.snoozed_until, zone, now)}", True
-    return clean(row.summary), False
+    return clean(f"{row.mark}: {row.summary}" if row.mark else row.summary), False
 
 
 def troubles(standing: Standing | None, now: datetime) -> tuple[Piece, ...]:

@@ -48,6 +48,7 @@ class QueueRow:
     decided_at: datetime | None = None
     snoozed_until: datetime | None = None
     taken_by: str = ""
+    mark: str = ""  # in a word or two: unconfirmed, two variants, how many pages were judged
 
     @property
     def label(self) -> str:
@@ -92,6 +93,7 @@ class Change:
     objection_deadline: date | None = None
     engine: str = ""
     notes: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()  # how sure it is, what it takes back, how much was judged
 
 
 @dataclass(frozen=True, slots=True)
