@@ -31,6 +31,7 @@ _sql = load("bench")
 PERSON = ("desk", "listing", "metrics")
 DAEMON = (
     "collecting",
+    "lanes",
     "judging",
     "looks",
     "publishing",
@@ -47,7 +48,7 @@ _CLAIMS = frozenset(
     {
         *(
             "collecting.claim_due",
-            "collecting.take_lane",
+            "lanes.take_lanes",
             "publishing.claim_recipients",
             "publishing.recover_claimed",
         ),
@@ -149,6 +150,8 @@ class World:
             "change": one_of(n),
             "change_id": one_of(n),
             "ids": some_of(n, 20),
+            "hosts": ["host-1.test", "host-2.test"],
+            "holders": ["bench/1", "bench/2"],
             "captures": some_of(n, 3),
             "document": one_of(DOCUMENTS),
             "document_id": one_of(DOCUMENTS),

@@ -1,18 +1,19 @@
 -- name: claim_due
 -- One statement decides: due, active, with a page, not leased, one document of a platform at a time, since
--- its pages mostly share a host. The locked rows are checked again, so that no stale reading counts.
+-- its pages mostly share a host. The locked rows are checked again, so that no stale reading counts. What is compared
+-- with every due document is gathered once.
 WITH due AS MATERIALIZED (
-  SELECT d.id, d.due_at, row_number() OVER (PARTITION BY d.platform_id ORDER BY d.due_at, d.id) AS turn
+  SELECT DISTINCT ON (d.platform_id) d.id, d.due_at
   FROM app.policy_documents d
   WHERE d.state = 'active' AND d.due_at <= (SELECT app.pw_now())
     AND (d.lease_until IS NULL OR d.lease_until < (SELECT app.pw_now()))
-    AND (%(only)s::integer[] IS NULL OR d.id = ANY (%(only)s::integer[]))
-    AND EXISTS (SELECT FROM app.document_pages g WHERE g.document_id = d.id AND g.state = 'active')
-    AND NOT EXISTS (SELECT FROM app.policy_documents o
-                    WHERE o.platform_id = d.platform_id AND o.lease_until >= (SELECT app.pw_now()))
+    AND d.platform_id <> ALL (ARRAY(SELECT o.platform_id FROM app.policy_documents o WHERE o.lease_until >= (SELECT app.pw_now())))
+    AND (%(only)s::integer[] IS NULL OR d.id IN (SELECT unnest(%(only)s::integer[])))
+    AND d.id IN (SELECT g.document_id FROM app.document_pages g WHERE g.state = 'active')
+  ORDER BY d.platform_id, d.due_at, d.id
 ), taken AS MATERIALIZED (
   SELECT x.id FROM app.policy_documents x JOIN due ON due.id = x.id
-  WHERE due.turn = 1 AND x.state = 'active' AND x.due_at <= app.pw_now()
+  WHERE x.state = 'active' AND x.due_at <= app.pw_now()
     AND (x.lease_until IS NULL OR x.lease_until < app.pw_now())
   ORDER BY due.due_at, x.id
   LIMIT %(places)s
