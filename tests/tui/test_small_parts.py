@@ -155,7 +155,7 @@ def test_an_empty_queue_is_called_clear_only_where_every_source_was_read() -> No
     assert text_of(queueview.empty_words(None, None)[0]) == "not loaded yet"
 
 
-def test_a_silent_daemon_and_a_frozen_system_are_said() -> None:
+def test_a_silent_daemon_a_frozen_system_refused_settings_and_blind_sources_are_said() -> None:
     def said(**more: object) -> str:
         standing = Standing(now=NOW, person="ben", role="reviewer", **more)  # type: ignore[arg-type]
         return text_of(queueview.troubles(standing, NOW))
@@ -164,6 +164,12 @@ def test_a_silent_daemon_and_a_frozen_system_are_said() -> None:
     assert "daemon silent 5m" in said(daemon_seen_at=NOW - timedelta(minutes=5))
     assert "no daemon runs" in said()
     assert "FROZEN" in said(daemon_seen_at=NOW, frozen=True)
+    assert "1 source blind" in said(daemon_seen_at=NOW, documents_blind=1)
+    assert "2 sources blind" in said(daemon_seen_at=NOW, documents_blind=2)
+    fault = '/etc/policywatch/policywatch.yaml:3:5: unknown key "x" in fetch'
+    assert 'settings refused: policywatch.yaml:3:5: unknown key "x"' in said(
+        daemon_seen_at=NOW, settings_fault=fault
+    )
 
 
 def test_the_sheet_holds_all_that_a_yes_binds() -> None:
