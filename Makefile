@@ -26,6 +26,10 @@ run: $(STAMP) ## the program on the real catalogue (embedded database, daemon be
 demo: $(STAMP) ## the whole story on a simulated web; ends in the desk on a terminal
 	$(BIN)/policywatch demo
 
+bench: $(STAMP) ## the collector against the truth of a simulated web, and what a pass costs
+	$(BIN)/policywatch bench collect --scenario benchmarks/scenario.json
+	$(BIN)/policywatch bench collect --documents 500 --documents 5000
+
 test: $(STAMP) ## the whole suite
 	$(BIN)/python -m pytest
 

@@ -46,10 +46,12 @@ def figures(log: Sequence[Request], gap: float, before: dict[str, float] | None 
         for _, step in moments:
             open_now += step
             most = max(most, open_now)
+        last = "an earlier one"
         for request in requests:
             since = request.began - before.get(host, float("-inf"))
             if since < gap:
-                close.append(f"{host}{request.path} after {since:.3f} s")
+                close.append(f"{host}{request.path} {since:.3f} s after {last}")
+            last = f"{request.path} ({request.status})"
             before[host] = max(request.ended, before.get(host, request.ended))
     return {
         "requests": len(log),

@@ -135,6 +135,8 @@ class _Run:
             waiting = await asked.waiting(self.owner)
             if not waiting.held and not waiting.due:
                 await self.health.look(self.service.db)
+                # The gap of a host is over on a clock that is moved: it has to be over on the real one, too.
+                await asyncio.sleep(self.service.settings.fetch.min_gap.total_seconds() * 1.3)
                 return
             if not waiting.due and self._failed < len(self.failures.told):
                 self._failed = len(self.failures.told)  # what a failed visit held comes free with its lease
