@@ -89,4 +89,4 @@ def _is_known(one: Planned, known: set[tuple[str, str]]) -> bool:
 
 def _link(one: Planned, known: set[tuple[str, str]]) -> Link:
     state = "good" if one.stored is not None else "held" if _is_known(one, known) else "new"
-    return Link(one.version.blob, one.version.at, one.kind is Kind.CHANGE, state)
+    return Link(one.version.blob, one.version.at, one.kind is not Kind.FIRST, state)

@@ -26,11 +26,11 @@ _GOOD = 5
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One version of a chain. `state`: good (stored), held (by an earlier run) or new; `is_change`: to be judged."""
+    """One version of a chain. `state`: good (stored), held (by an earlier run) or new; `is_later`: not the first, so to be judged."""
 
     blob: str
     at: datetime
-    is_change: bool
+    is_later: bool
     state: str
 
 
@@ -65,7 +65,7 @@ def screen(chain: Chain, text_of: Callable[[str], str], hash_of: Callable[[str],
         if link.state == "held" and place < last_stored:
             found.append(Found(place, 0.0, ()))  # what came after it is stored: it stays out
             continue
-        if link.state != "good" and link.is_change and good and link.blob not in good:
+        if link.state != "good" and link.is_later and good and link.blob not in good:
             history = history or quality.remember([text_of(blob) for blob in good])
             verdict = _verdict(link, history, chain.language, text_of)
         if (

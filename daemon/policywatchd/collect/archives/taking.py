@@ -32,6 +32,7 @@ __all__ = ["Taken", "Taker"]
 
 log = logging.getLogger("policywatch.collect")
 
+_BACK = 5  # versions among which the archive's reading of our last look is searched, past walls
 _AHEAD = timedelta(days=1)  # how far a commit's clock may be ahead of ours
 
 
@@ -141,7 +142,10 @@ class Taker:
             return _State(base.id, (Snapshot(base.id, base.fetched_at, base.text_sha256), text))
         looked = document.last_look or base.fetched_at
         earlier = [one for one in versions if one.at <= looked and not one.fault]
-        return _State(base.id, None, earlier[-1] if earlier else None, text)
+        for one in earlier[: -_BACK - 1 : -1]:
+            if not await self._looks_bad(document, await self._text(window, one), None):
+                return _State(base.id, None, one, text)
+        return _State(base.id, None, None, text)
 
     async def _take(
         self,
@@ -156,7 +160,7 @@ class Taker:
     ) -> bool:
         """Take one version, or hold it back. False: the document is not as it was when we began."""
         text = await self._text(window, version)
-        if await self._is_suspect(document, versions, version, text, state):
+        if await self._is_suspect(document, window, versions, version, text, state):
             if (document.name, version.commit) not in held:
                 await self._hold(document, window, version, text)
             taken.suspect += 1
@@ -187,28 +191,33 @@ class Taker:
     async def _is_suspect(
         self,
         document: Followed,
+        window: Window,
         versions: Sequence[Version],
         version: Version,
         text: str,
         state: _State,
     ) -> bool:
         """As in an import: a wall that the archive took for the policy, unless it stood and was not taken back."""
-        if version.kind is Kind.TECHNICAL:
-            return False
-        last = state.before[1] if state.before is not None else state.platform_text or None
-        gauged = await self._reader.quality(
-            {"text": text},
-            b"",
-            lengths=[len(last)] if last else [],
-            last=last,
-            neighbours=(),
-            language=document.language,
-        )
-        if not gauged.suspect:
+        if state.before is not None:
+            last: str | None = state.before[1]
+        else:  # never against the page's own words: another program read them
+            last = None if state.earlier is None else await self._text(window, state.earlier)
+        if not await self._looks_bad(document, text, last):
             return False
         place = versions.index(version)
         before = versions[place - 1].blob if place else ""
         return not suspects.stood(versions, place, before, await archives.now(self._db), lambda blob: blob)
+
+    async def _looks_bad(self, document: Followed, text: str, last: str | None) -> bool:
+        gauged = await self._reader.quality(
+            {"text": text},
+            b"",
+            lengths=[] if last is None else [len(last)],
+            last=last,
+            neighbours=(),
+            language=document.language,
+        )
+        return gauged.suspect
 
     async def _hold(self, document: Followed, window: Window, version: Version, text: str) -> None:
         """Keep a suspect text, write it down once, and say so: if it stays, a person should know."""
