@@ -6,6 +6,7 @@ good as soon as it is seen again, and stands for the page where the page cannot 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 from collections.abc import Sequence
@@ -75,6 +76,7 @@ class Sight:
             "final_url": seen.final_url or page.url,
             "redirects": [dict(hop) for hop in seen.redirects],
             "text": seen.text,
+            "whole": await self._is_whole(seen),
         }
         try:
             found = await self._reader.quality(
@@ -91,6 +93,22 @@ class Sight:
         hashes = (found.reader_hash, found.link_hash)
         seen = replace(seen, quality=found.score, signals=found.signals, hashes=hashes)
         return replace(seen, fault=_suspicion(found)) if found.suspect else seen
+
+    async def _is_whole(self, seen: Seen) -> bool:
+        """Whether the body has its end; one that never had one is not missed."""
+        kept = seen.page.raw_sha256
+        if seen.raw is None or kept is None or "html" not in seen.headers.get("content-type", ""):
+            return True
+        if _is_closed(seen.raw):
+            return True
+        with contextlib.suppress(contents.MissingContent, contents.DamagedContent):
+            return not _is_closed(await contents.fetch(self._db, kept))
+        return True
+
+
+def _is_closed(body: bytes) -> bool:
+    end = body[-4096:].lower()
+    return b"</html" in end or b"</body" in end
 
 
 def _suspicion(found: Gauged) -> Fault:
