@@ -27,6 +27,7 @@ _FEW_HEADINGS = 3  # fewer say nothing by their absence
 _LOST = 0.5  # share of the usual headings whose absence counts
 _FEW_WORDS = 8  # a smaller vocabulary says nothing
 _UNLIKE = 0.12  # share of the usual words; rewritten policies keep more (the least recorded: 0.14, a stub; else 0.18)
+_TWIN = 0.1  # share of headings and words that may differ after a change in common
 _GARBLED = 0.001  # share of the characters
 _WORDS_TO_TELL = 200  # characters from which the language of a text is told
 
@@ -177,8 +178,9 @@ def _of_text(look: Look, text: str, history: History, document_language: str) ->
     if language and expected and language not in expected:
         yield Signal("language", 0.6, f"the text is in {language}, expected {' or '.join(sorted(expected))}")
     if history.known_texts and reader_hash(text) in history.known_texts:
-        # Two pages may share a text; one that keeps the usual headings is still its own.
-        yield Signal("other_page", 0.2 if kept else 0.6, "the text is that of another page of the platform")
+        # Two documents may be one text under two names, and then change together.
+        twin = lost < _TWIN and _kept_words(text, history) > 1 - _TWIN
+        yield Signal("other_page", 0.2 if twin else 0.6, "the text is that of another page of the platform")
 
 
 def _of_way(look: Look) -> Iterable[signs.Mark]:
@@ -219,9 +221,14 @@ def _of_words(text: str, history: History) -> Iterable[Signal]:
     """Whether next to none of the usual words is left."""
     if len(history.words) < _FEW_WORDS:
         return
-    kept = len(history.words & signs.vocabulary(text)) / len(history.words)
+    kept = _kept_words(text, history)
     if kept < _UNLIKE:
         yield Signal("unlike", 0.4, f"{kept:.0%} of the usual words are left")
+
+
+def _kept_words(text: str, history: History) -> float:
+    """Share of the usual words that `text` still has."""
+    return len(history.words & signs.vocabulary(text)) / max(1, len(history.words))
 
 
 def _of_letters(text: str) -> Iterable[Signal]:
