@@ -175,15 +175,12 @@ async def neighbour(address: str = "127.0.0.1") -> AsyncIterator[Neighbour]:
 
 
 @asynccontextmanager
-async def rendering(
-    socket: Path, web: ScriptWeb, *, browser: Browser | None = None, pages: int = 2
-) -> AsyncIterator[Browser]:
+async def rendering(socket: Path, web: ScriptWeb, browser: Browser, *, pages: int = 2) -> AsyncIterator[None]:
     """A render service at a socket, its wall open to `web` alone."""
-    browser = browser or browser_for_tests()
     server = Server(socket, browser, web.gate(), pages=pages)
     await server.start()
     try:
-        yield browser
+        yield
     finally:
         await server.close()
 

@@ -18,37 +18,21 @@ from policywatch.db import steps_listing
 from policywatch.db.pool import Database
 from policywatch.settings import Settings
 from policywatchd.collect.fetch import Ask, FetchFault, Limits
-from policywatchd.collect.ladder import first_step
 from policywatchd.collect.render import ADVICE, Renderer
 from policywatchd.collect.seen import of_code
 from policywatchd.once import Report, once
+from policywatchd.render.browser import Browser
 from policywatchd.render.server import Server
 from policywatchd.render.wire import Ask as Line
 from policywatchd.service import Network, Service
 from tests.daemon.collecting_world import TODAY
-from tests.daemon.script_web import BUILT, POLICY, ScriptWeb, browser_for_tests, rendering, script_page
+from tests.daemon.script_web import BUILT, POLICY, ScriptWeb, browser_for_tests, rendering
 from tests.daemon.script_web import web as open_web
 from tests.databases import Scratch
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 PLAIN = "<html><body><main>" + "".join(f"<p>{rule}</p>" for rule in POLICY) + "</main></body></html>"
-
-
-@pytest.mark.parametrize(
-    ("render", "step", "plain_due", "first"),
-    [
-        ("auto", "none", False, "http"),
-        ("auto", "http", False, "http"),
-        ("auto", "browser", False, "browser"),
-        ("auto", "browser", True, "http"),
-        ("never", "browser", False, "http"),
-        ("always", "none", False, "browser"),
-        ("always", "http", True, "browser"),
-    ],
-)
-def test_the_step_that_worked_is_tried_first_and_the_lower_one_once_a_week(
-    render: str, step: str, plain_due: bool, first: str
-) -> None:
-    assert first_step(render, step, plain_due=plain_due) == first
 
 
 @dataclass
@@ -123,7 +107,14 @@ async def opened(scratch: Scratch, folder: Path) -> AsyncIterator[World]:
         yield World(scratch, web, db, folder / "render", stack)
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    found = browser_for_tests()
+    yield found
+    await found.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def world(database: Scratch, tmp_path: Path) -> AsyncIterator[World]:
     async with opened(database, tmp_path) as world:
         yield world
@@ -132,11 +123,11 @@ async def world(database: Scratch, tmp_path: Path) -> AsyncIterator[World]:
 @pytest.mark.needs_db
 @pytest.mark.needs_browser
 async def test_a_page_that_scripts_build_is_read_remembered_and_left_when_it_needs_no_browser(
-    world: World,
+    world: World, browser: Browser
 ) -> None:
     world.scratch.replace_clock()
     service = world.service()
-    async with rendering(world.socket, world.web):
+    async with rendering(world.socket, world.web, browser):
         first = await world.look(service)
         assert first.outcomes == {"first": 1}, first.lines()
         assert world.agents() == [False, True, True]  # the trial of the rule fetches twice, by the same step
@@ -165,10 +156,12 @@ async def test_a_page_that_scripts_build_is_read_remembered_and_left_when_it_nee
 
 @pytest.mark.needs_db
 @pytest.mark.needs_browser
-async def test_a_moved_page_is_built_at_its_new_host_in_that_hosts_lane(world: World) -> None:
+async def test_a_moved_page_is_built_at_its_new_host_in_that_hosts_lane(
+    world: World, browser: Browser
+) -> None:
     world.web.pages["x.test", "/terms"] = (301, {"Location": "http://www.x.test/terms"}, "")
     world.web.pages["www.x.test", "/terms"] = BUILT
-    async with rendering(world.socket, world.web):
+    async with rendering(world.socket, world.web, browser):
         report = await world.look(world.service(render="always", headers={"X-Mark": "1"}))
 
     assert report.outcomes == {"first": 1}, report.lines()
@@ -182,15 +175,16 @@ async def test_a_moved_page_is_built_at_its_new_host_in_that_hosts_lane(world: W
 
 @pytest.mark.needs_db
 @pytest.mark.needs_browser
-async def test_what_robots_refuses_no_browser_asks_for(world: World) -> None:
+async def test_what_robots_refuses_no_browser_asks_for(world: World, browser: Browser) -> None:
     world.web.pages["x.test", "/robots.txt"] = (
         200,
         {"Content-Type": "text/plain"},
         "User-agent: *\nDisallow: /terms",
     )
-    async with rendering(world.socket, world.web) as browser:
+    before = browser.started
+    async with rendering(world.socket, world.web, browser):
         report = await world.look(world.service(render="always"))
-        assert browser.started == 0
+    assert browser.started == before
 
     assert report.outcomes == {"failed": 1}
     assert world.web.paths() == ["/robots.txt"]
@@ -243,9 +237,9 @@ async def test_whoever_asks_whether_a_service_is_there_gets_nothing_where_none_i
 
 @pytest.mark.needs_browser
 async def test_pages_wait_for_their_turn_no_longer_than_they_may_take_and_who_hangs_up_is_forgotten(
-    tmp_path: Path,
+    tmp_path: Path, browser: Browser
 ) -> None:
-    async with open_web() as web, rendering(tmp_path / "render", web, pages=1):
+    async with open_web() as web, rendering(tmp_path / "render", web, browser, pages=1):
         web.pages["x.test", "/held"] = BUILT
         web.pages["x.test", "/terms"] = BUILT
         _, hanging = await asyncio.open_unix_connection(tmp_path / "render")
@@ -284,9 +278,11 @@ class _Lane:
 
 
 @pytest.mark.needs_browser
-async def test_a_service_answers_who_it_is_refuses_nonsense_and_leaves_no_socket(tmp_path: Path) -> None:
+async def test_a_service_answers_who_it_is_refuses_nonsense_and_leaves_no_socket(
+    tmp_path: Path, browser: Browser
+) -> None:
     async with open_web() as web:
-        server = Server(tmp_path / "render", browser_for_tests(), web.gate())
+        server = Server(tmp_path / "render", browser, web.gate())
         await server.start()
         facts = await Renderer(tmp_path / "render").ping()
         mode = (tmp_path / "render").stat().st_mode & 0o777
@@ -295,17 +291,6 @@ async def test_a_service_answers_who_it_is_refuses_nonsense_and_leaves_no_socket
     assert facts is not None and facts["rendered"] == 0
     assert mode == 0o600
     assert not (tmp_path / "render").exists()
-
-
-def test_a_shell_is_a_page_of_scripts() -> None:
-    from policywatch.reading.needs_js import shell_of
-
-    shell = shell_of(script_page("go()").encode(), "text/html")
-    assert shell is not None and shell.is_built_by_script
-    assert (shell.scripts, shell.root, shell.asks) == (1, True, True)
-    plain = shell_of((PLAIN * 4 + "<script>count()</script>").encode(), "text/html")
-    assert plain is not None and not plain.is_built_by_script
-    assert shell_of(b"%PDF-1.4", "application/pdf") is None
 
 
 @pytest.mark.needs_db

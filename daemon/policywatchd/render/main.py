@@ -128,6 +128,7 @@ async def serve(socket: Path, browser: Browser, *, pages: int = 2, mode: int = 0
         notify("STOPPING=1")
     finally:
         await server.close()
+        await browser.close()
     log.info("render_stopped rendered=%d", server.rendered)
 
 

@@ -67,7 +67,7 @@ class Server:
         self._socket.chmod(self._mode)
 
     async def close(self) -> None:
-        """End all pages, the browser and the socket."""
+        """End all pages and the socket; the browser is of whoever made it."""
         if self._server is not None:
             self._server.close()
             with contextlib.suppress(OSError):
@@ -75,7 +75,6 @@ class Server:
         for task in tuple(self._open):
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)
-        await self._browser.close()
 
     async def _clear(self) -> None:
         """Remove a socket that nobody serves any more; nothing else that lies there."""
