@@ -111,6 +111,9 @@ def _whole(
     kind: Format, body: bytes, content_type: str, rule: Rule, chosen: tuple[filters.Filter, ...]
 ) -> str:
     """A document without parts that a rule could name."""
+    text = "" if kind is Format.PDF else decoded(body, content_type)
+    if "\x00" in text:
+        raise ExtractionError("The page is a binary file, not a text.", code="binary")
     named = [part for part in rule.select if part not in _ALL]
     if named:
         raise ExtractionError(
@@ -122,9 +125,6 @@ def _whole(
         from policywatch.reading import pdf  # its library is large, and most readers never meet a PDF
 
         return pdf.text_of(body)
-    text = decoded(body, content_type)
-    if "\x00" in text:
-        raise ExtractionError("The page is a binary file, not a text.", code="binary")
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     targets = [one.target for one in chosen if one.target is not None]
     if kind is Format.MARKDOWN and targets:

@@ -89,7 +89,7 @@ async def test_where_the_old_page_is_gone_the_new_text_is_technical(world: World
     assert "privaci" in text
 
 
-async def test_pages_are_one_text_and_one_failing_page_leaves_it_as_it_was(world: World) -> None:
+async def test_a_page_that_was_never_read_well_is_no_part_of_the_text(world: World) -> None:
     service = await world.service()
     both = with_pages([page("terms-of-service"), page("privacy-policy")])
     first = await look(service, both)
@@ -97,8 +97,12 @@ async def test_pages_are_one_text_and_one_failing_page_leaves_it_as_it_was(world
     report = await look(service, broken)
 
     assert first.outcomes == {"first": 1}
-    assert report.outcomes == {"failed": 1}
-    assert kinds(world) == ["first"]
+    assert report.outcomes == {"technical": 1}  # one page less is our doing
+    assert [unread.url for visited in report.visits for unread in visited.unread] == [
+        "http://x.test/nothing-here"
+    ]
+    assert kinds(world) == ["first", "technical"]
+    assert world.value("SELECT partial FROM app.policy_snapshots ORDER BY id DESC LIMIT 1")
     (row,) = world.rows("SELECT health, cause FROM app.policy_documents WHERE key = 'terms-of-service'")
     assert row["health"] == "gone"
     assert "404" in row["cause"] and "http://x.test/nothing-here" in row["cause"]
