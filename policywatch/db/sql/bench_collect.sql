@@ -62,7 +62,3 @@ WHERE d.state = 'active' ORDER BY 1;
 SELECT coalesce(max(id), %(after)s) AS last, count(*) AS captures, count(*) FILTER (WHERE state = 'failed') AS failed,
        count(*) FILTER (WHERE state = 'suspect') AS suspect, count(*) FILTER (WHERE status = 304) AS not_modified
 FROM app.captures WHERE id > %(after)s;
-
--- name: trials
--- Pages whose rule was not tried yet.
-SELECT count(*) AS waiting FROM app.document_pages WHERE state = 'active' AND trial = 'waiting';
