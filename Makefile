@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-fast test-timescale check snapshots evaluate wheel lock clean
+.PHONY: help run demo bench test test-fast test-timescale check snapshots evaluate wheel lock clean
 
 help: ## this list
 	@echo "PolicyWatch: make TARGET"

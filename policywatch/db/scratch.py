@@ -11,7 +11,6 @@ import os
 import secrets as random_source
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,7 +84,7 @@ async def scratch(
     superuser: str, ends: contextlib.AsyncExitStack, *, keep: bool = False, postmaster: int | None = None
 ) -> Scratch:
     """A migrated database with an administrator and a daemon's login, dropped at the end."""
-    run = f"{int(time.time()):x}{os.getpid():x}"
+    run = random_source.token_hex(6)
     name, person, daemon = f"pwb_{run}", f"pwb_{run}_person", f"pwb_{run}_daemon"
     async with await open_one(superuser) as server:
         facts = await server.one(_sql.facts) or {}
