@@ -216,7 +216,9 @@ def test_only_an_administrator_makes_a_new_master_key(desk: Desk) -> None:
 
 def test_status_and_doctor_show_what_stands_with_requests_and_keys(desk: Desk) -> None:
     desk.run("INSERT INTO app.requests (kind, arguments) VALUES ('visit', '{}')")
-    asked = desk.told("status")["requests"]
+    status = desk.told("status")
+    assert status["readable"]["pages"] == desk.told("documents", "readable")["pages"]
+    asked = status["requests"]
     assert [(r["kind"], r["state"]) for r in asked] == [("visit", "waiting")]
     assert asked[0]["expires_at"] > asked[0]["requested_at"]
     assert "is the key that this database was written under" in desk.typed("doctor")

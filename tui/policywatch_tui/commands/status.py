@@ -74,10 +74,11 @@ def _trouble(document: Mapping[str, Any]) -> str:
 @with_shell
 async def status(shell: Shell) -> None:
     """Platforms, queue, daemons, open alerts at a glance."""
-    from policywatch.db import listing
+    from policywatch.db import listing, steps_listing
 
     async with shell.database() as db:
         platforms = await listing.platforms(db)
+        readable = await steps_listing.readable(db)
         counts = await listing.queue_counts(db)
         workers = await listing.workers(db)
         alerts = await listing.alerts(db, everything=False)
@@ -92,6 +93,7 @@ async def status(shell: Shell) -> None:
         shell.emit(
             {
                 "platforms": platforms,
+                "readable": readable.to_json(),
                 "queue": counts,
                 "daemons": workers,
                 "alerts": alerts,
@@ -114,6 +116,8 @@ async def status(shell: Shell) -> None:
     for line in _settings_lines(workers):
         click.echo(clean(line))
     click.echo(_sources_line(platforms))
+    more = "; why not the others: policywatch documents readable" if readable.why_not else ""
+    click.echo(f"pages   {readable.sentence}{more}")
     click.echo(
         f"queue   {counts['undecided']} undecided, {counts['critical']} critical, {counts['snoozed']} snoozed"
     )
