@@ -97,7 +97,7 @@ def test_commands_marked_to_run_end_as_stated(page: str, state_folder: Path) -> 
 
 def later_commands(design: str) -> dict[str, frozenset[str]]:
     """What the design marks as coming later: command -> commands below it (none: the command as a whole)."""
-    [sentence] = re.findall(r"come with later issues \(a test compares\): (.*?);", design)
+    [sentence] = re.findall(r"come with later issues \(a test compares\): (.*?)[;.]", design)
     found = {}
     for words in re.findall(r"`([^`]+)`", sentence):
         name, _, below = words.partition(" ")
