@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -275,6 +276,36 @@ class _Lane:
 
     def gave_none(self, why: str) -> None:
         pass
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        (b"", "hung up"),
+        (b'{"status": 200', "hung up"),
+        (b"<html>\n", "nonsense"),
+        (b'{"status": 200, "html": "x"}\n', "nonsense"),
+        (b"x" * 3_000_000, "larger than"),
+        (b'{"status": 302, "final_url": "http://x.test/", "redirects": [], "headers": {}, "html": "", "cause": null,'
+         b' "code": null, "location": "ftp://x.test/", "elapsed": 0}\n', "not point to the web"),
+    ],
+)  # fmt: skip
+async def test_a_service_that_is_not_what_it_should_be_costs_the_look_and_no_more(
+    tmp_path: Path, told: bytes, words: str
+) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if await reader.readline():
+            writer.write(told)
+            with contextlib.suppress(OSError):
+                await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_unix_server(answer, tmp_path / "render"):
+        with pytest.raises(FetchFault, match=words) as fault:
+            limits = Limits(5.0, decoded=100_000)
+            await Renderer(tmp_path / "render").fetch(Ask("http://x.test/terms", "tests"), limits, _Lane())
+
+    assert of_code(fault.value.code or "", "").health in ("degraded", "moved")
 
 
 @pytest.mark.needs_browser
