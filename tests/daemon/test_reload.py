@@ -14,11 +14,16 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from policywatch.db.collecting import Claim
 from policywatch.db.pool import Database
 from policywatch.settings import Settings, load
 from policywatch.simulated.mail import SmtpSink
 from policywatch.simulated.texts import PLATFORMS
+from policywatchd.collect import loop as collect
+from policywatchd.collect.loop import open_schedule
+from policywatchd.collect.visit import Visited, Visitor
 from policywatchd.service import Service
+from policywatchd.upkeep.reconcile import reconcile
 from policywatchd.upkeep.reload import Follower, reconcile_at_start
 from tests.daemon import mailing
 from tests.daemon.collecting_world import World, open_world
@@ -272,6 +277,47 @@ async def test_what_changed_while_no_daemon_ran_is_audited_at_the_next_start(
         {"fetch.cadence": "7 h"},
     )
     assert (tmp_path / "applied-settings.json").stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_visit_under_way_ends_by_the_settings_it_began_with_and_nothing_is_claimed_meanwhile(
+    database: Scratch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, go_on = asyncio.Event(), asyncio.Event()
+    visit, opened, claimed = Visitor.visit, list[Settings](), list[str]()
+
+    async def slow(self: Visitor, claim: Claim, *more: Any) -> Visited:
+        claimed.append(claim.name)
+        began.set()
+        await go_on.wait()
+        return await visit(self, claim, *more)
+
+    def opening(service: Service) -> Any:
+        opened.append(service.settings)
+        return open_schedule(service)
+
+    monkeypatch.setattr(Visitor, "visit", slow)
+    monkeypatch.setattr(collect, "open_schedule", opening)
+    async with open_world(database, PLATFORMS[:1]) as world:
+        service = await world.service()
+        await reconcile(service.db, service.settings)
+        running = asyncio.create_task(collect.run(service))
+        await asyncio.wait_for(began.wait(), PATIENCE)
+
+        wanted = world.settings.model_copy(
+            update={"fetch": world.settings.fetch.model_copy(update={"concurrency": 3})}
+        )
+        service.replace_settings(wanted, ["collect"])
+        for _ in range(3):
+            await world.until("SELECT true")
+        assert (len(claimed), len(opened), service.renewal("collect").is_set()) == (1, 1, True)
+
+        go_on.set()
+        await world.until("SELECT count(*) = 3 FROM app.policy_snapshots", seconds=PATIENCE)
+        assert [settings.fetch.concurrency for settings in opened] == [world.settings.fetch.concurrency, 3]
+        assert sorted(claimed) == sorted(set(claimed))
+        service.stop()
+        await asyncio.wait_for(running, PATIENCE)
+    assert database.run("SELECT max(fence) AS n FROM app.policy_documents") == [{"n": 1}]
 
 
 async def test_a_new_relay_takes_over_between_two_mails_without_a_restart(
