@@ -56,6 +56,7 @@ Lane = Callable[[httpx.URL], AbstractAsyncContextManager[Turn]]
 
 _HOPS = 5
 _PIECE = 64 * 1024
+_LARGE = 1024 * 1024
 _RATIO, _RATIO_FROM = 200, 1024 * 1024  # inflated to raw bytes, once so much has come out
 _GZIP = 47  # zlib: gzip or deflate by its own header, 32 KiB window
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -73,13 +74,15 @@ _KEPT_HEADERS = (
 class Limits:
     """What one page may cost: seconds in all, bytes from the wire, bytes after inflation.
 
-    `whole`: too large a body is a fault; otherwise what came until then is the body.
+    `whole`: too large a body is a fault; otherwise what came until then is the body. `large`: places for bodies
+    beyond 1 MiB, so that many of them at once stay within a bounded memory.
     """
 
     seconds: float = 60.0
     raw: int = 8 * 1024 * 1024
     decoded: int = 16 * 1024 * 1024
     whole: bool = True
+    large: asyncio.Semaphore | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,17 +310,22 @@ async def _body(response: httpcore.Response, headers: Mapping[str, str], limits:
     inflate = _Inflate() if encoding.endswith("gzip") else None
     parts: list[bytes] = []
     raw = decoded = 0
-    async for piece in response.aiter_stream():
-        raw += len(piece)
-        if raw > limits.raw and limits.whole:
-            raise way.fault("size", f"the page is larger than {limits.raw // 1024} KiB")
-        for out in inflate.feed(piece) if inflate else (piece,):
-            decoded += len(out)
-            if not limits.whole and decoded >= limits.decoded:
-                return b"".join((*parts, out))[: limits.decoded]
-            if decoded > limits.decoded or (decoded > _RATIO_FROM and decoded > raw * _RATIO):
-                raise way.fault("bomb", f"the page inflates from {raw} bytes to more than {decoded}")
-            parts.append(out)
+    async with AsyncExitStack() as place:
+        holds = limits.large is None
+        async for piece in response.aiter_stream():
+            raw += len(piece)
+            if raw > limits.raw and limits.whole:
+                raise way.fault("size", f"the page is larger than {limits.raw // 1024} KiB")
+            for out in inflate.feed(piece) if inflate else (piece,):
+                decoded += len(out)
+                if not limits.whole and decoded >= limits.decoded:
+                    return b"".join((*parts, out))[: limits.decoded]
+                if decoded > limits.decoded or (decoded > _RATIO_FROM and decoded > raw * _RATIO):
+                    raise way.fault("bomb", f"the page inflates from {raw} bytes to more than {decoded}")
+                if not holds and decoded > _LARGE and limits.large is not None:
+                    await place.enter_async_context(limits.large)
+                    holds = True
+                parts.append(out)
     if inflate and raw and not inflate.whole:
         raise way.fault("cut", "the compressed body ends before its end")
     return b"".join(parts)

@@ -6,6 +6,7 @@ of our own, are raised. Nothing is stored here.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -28,6 +29,8 @@ from policywatchd.reader import BoundedError, Reader
 __all__ = ["PageReader", "Secret", "is_stale", "user_agent"]
 
 log = logging.getLogger("policywatch.collect")
+
+_LARGE_AT_ONCE = 3  # bodies beyond 1 MiB that are read at the same time
 
 NEEDS_BROWSER = "needs a browser; not rendered in this version"
 
@@ -65,7 +68,12 @@ class PageReader:
         self._transport, self._robots, self._reader, self._secret = transport, robots, reader, secret
         self._language, self._agent = settings.accept_language, agent
         self._full = settings.full_fetch / timedelta(seconds=1)
-        self._limits = Limits(settings.timeout / timedelta(seconds=1), settings.max_raw, settings.max_decoded)
+        self._limits = Limits(
+            settings.timeout / timedelta(seconds=1),
+            settings.max_raw,
+            settings.max_decoded,
+            large=asyncio.Semaphore(_LARGE_AT_ONCE),
+        )
 
     async def read(self, page: Page, browser: Renderer | None = None) -> Seen:
         """Look at a page, by plain HTTP or as a browser builds it. Raises HostBusy where its host asks to wait."""
