@@ -9,6 +9,10 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
+from policywatch.db.lanes import Taken
+from policywatchd.collect import wall as wall_module
+from policywatchd.collect.fetch import Ask, Fetched, FetchFault, Limits, fetch
+from policywatchd.collect.hosts import Turn
 from policywatchd.collect.wall import Resolver, Wall, WallRefusal, is_public, system_resolver
 
 REFUSED = [
@@ -37,18 +41,20 @@ class Listener:
     def __init__(self) -> None:
         self.connects = 0
         self.port = 0
+        self.said = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connects += 1
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        writer.write(self.said)
         await writer.drain()
         writer.close()
 
 
 @asynccontextmanager
-async def listening() -> AsyncIterator[Listener]:
+async def listening(said: bytes | None = None) -> AsyncIterator[Listener]:
     listener = Listener()
+    listener.said = said or listener.said
     server = await asyncio.start_server(listener.answer, "127.0.0.1", 0)
     listener.port = server.sockets[0].getsockname()[1]
     async with server:
@@ -117,3 +123,99 @@ async def test_the_allowed_address_alone_is_open_in_a_simulation(monkeypatch: py
         await wall.aclose()
 
     assert (listener.connects, other.connects) == (1, 0)
+
+
+FORMS = [
+    *("127.0.0.1", "127.0.0.2", "127.255.255.254", "0.0.0.0", "0", "localhost", "localhost.", "LOCALHOST"),
+    *(
+        "2130706433",
+        "0x7f000001",
+        "017700000001",
+        "127.1",
+        "127.0.1",
+        "0177.0.0.1",
+        "0x7f.0.0.1",
+        "127.0.0.1.",
+    ),
+    *("127.0.0.0x1", "00000177.0.0.1", "127.0.0.01"),  # hexadecimal, octal, padded
+    *("１２７.0.0.1", "⑫7.0.0.1", "127。0。0。1"),  # full-width, circled, ideographic dots
+    *("[::1]", "[::]", "[0:0:0:0:0:0:0:1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::127.0.0.1]"),
+    *(
+        "[64:ff9b::7f00:1]",
+        "[64:ff9b:1::7f00:1]",
+        "[2002:7f00:1::]",
+        "[2001::7f00:1]",
+        "[fe80::1]",
+        "[fc00::1]",
+    ),
+    *("[fec0::1]", "[ff02::1]", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1"),
+    *("198.18.0.1", "192.0.0.8", "224.0.0.1", "255.255.255.255"),
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_no_way_to_write_an_inner_address_reaches_a_listener(
+    form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with listening() as listener:
+        # Its port is one of the web's here, so that the address alone decides.
+        monkeypatch.setattr(wall_module, "_PORTS", frozenset({80, 443, listener.port}))
+        wall = Wall(system_resolver)
+        with pytest.raises(FetchFault) as fault:
+            await fetched(wall, f"http://{form}:{listener.port}/")
+        await wall.aclose()
+
+    assert fault.value.code in ("wall", "connect", "address"), fault.value.what
+    assert listener.connects == 0
+
+
+def test_there_are_as_many_forms_as_promised() -> None:
+    assert len(set(FORMS)) >= 43
+
+
+@pytest.mark.parametrize("hop", range(1, 6))
+async def test_a_name_that_points_inside_on_a_later_hop_is_refused_there(
+    hop: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "all_proxy"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    turn = b"HTTP/1.1 302 Found\r\nLocation: /on\r\nConnection: close\r\n\r\n"
+    async with listening(turn) as outside, listening() as inside:
+        monkeypatch.setattr(wall_module, "_PORTS", frozenset({80, 443, inside.port}))
+        asked = 0
+
+        async def resolve(host: str, port: int) -> list[tuple[str, int]]:
+            nonlocal asked
+            asked += 1
+            return [("127.0.0.1", outside.port if asked <= hop else inside.port)]
+
+        wall = Wall(resolve, frozenset({("127.0.0.1", outside.port)}))
+        with pytest.raises(FetchFault) as fault:
+            await fetched(wall, "http://rebinding.example/")
+        await wall.aclose()
+
+    assert fault.value.code == "wall" and len(fault.value.redirects) == hop
+    assert (outside.connects, inside.connects) == (hop, 0)
+
+
+async def test_one_private_answer_among_public_ones_refuses_every_order() -> None:
+    async with listening() as listener:
+        inner = ("127.0.0.1", listener.port)
+        for answers in ([inner, ("1.1.1.1", 80)], [("1.1.1.1", 80), inner], [("2606:4700::1111", 80), inner]):
+            wall = Wall(answering(*answers))
+            with pytest.raises(FetchFault) as fault:
+                await fetched(wall, "http://mixed.example/")
+            assert fault.value.code == "wall"
+            await wall.aclose()
+
+    assert listener.connects == 0
+
+
+async def fetched(wall: Wall, url: str) -> Fetched:
+    """The page at an address, with all redirects on the way."""
+
+    @asynccontextmanager
+    async def lane(url: httpx.URL) -> AsyncIterator[Turn]:
+        yield Turn(Taken(url.host, None, None, None), 0.0)
+
+    return await fetch(wall, Ask(url, "agent"), Limits(seconds=5.0), lane)

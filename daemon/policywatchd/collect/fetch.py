@@ -15,8 +15,6 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Protocol
 
@@ -24,6 +22,8 @@ import httpcore
 import httpx
 
 from policywatch.errors import PolicyWatchError
+from policywatchd.collect import headers as headers_
+from policywatchd.collect.headers import retry_after
 from policywatchd.collect.wall import WallRefusal
 
 __all__ = ["Ask", "FetchFault", "Fetched", "Lane", "Limits", "Transport", "Turn", "fetch", "retry_after"]
@@ -62,12 +62,7 @@ _GZIP = 47  # zlib: gzip or deflate by its own header, 32 KiB window
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _OF_THE_HOST = frozenset({"timeout", "connect", "cut"})  # faults that its breaker counts
 _PERMANENT = frozenset({301, 308})
-_LONGEST_WAIT = 24 * 3600.0
 _CONNECT_WITHIN = 20.0  # seconds for one address of a host
-_KEPT_HEADERS = (
-    "content-type", "content-length", "content-encoding", "content-language", "etag", "last-modified", "date",
-    "cache-control", "expires", "vary", "retry-after", "location", "server",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +140,7 @@ async def fetch(transport: Transport, ask: Ask, limits: Limits, lane: Lane) -> F
     Waiting for a lane does not count against `limits.seconds`. Raises FetchFault; errors of the lane pass, its
     FetchFaults with what is known of the way.
     """
-    way = _Way(ask.url)
+    way = _start(ask)
     left, host = limits.seconds, ""
     async with AsyncExitStack() as held:
         while True:
@@ -175,6 +170,16 @@ async def fetch(transport: Transport, ask: Ask, limits: Limits, lane: Lane) -> F
                 left = max(0.0, left - spent)
             if fetched is not None:
                 return fetched
+
+
+def _start(ask: Ask) -> _Way:
+    try:
+        way = _Way(ask.url)
+        if way.url.scheme in ("http", "https") and way.url.host:
+            return way
+    except (httpx.InvalidURL, ValueError):
+        pass
+    raise FetchFault("the address is none of the web", code="address")
 
 
 @dataclass(slots=True)
@@ -221,7 +226,7 @@ async def _hop(transport: Transport, ask: Ask, limits: Limits, way: _Way, turn: 
         response = await transport.send(way.url, _headers(ask, way.url), min(_CONNECT_WITHIN, limits.seconds))
         try:
             status = way.status = response.status
-            headers = _named(response.headers)
+            headers = headers_.named(response.headers)
             turn.answered(status, retry_after(headers.get("retry-after", "")))
             if status in _REDIRECTS and "location" in headers:
                 await _drain(response, headers)
@@ -247,7 +252,7 @@ async def _hop(transport: Transport, ask: Ask, limits: Limits, way: _Way, turn: 
         raise way.fault("encoding", "the body is not the gzip that its header says") from None
     return Fetched(
         status=status,
-        headers=_kept(headers),
+        headers=headers_.kept(headers),
         redirects=tuple(way.redirects),
         final_url=str(way.url),
         content_type=headers.get("content-type", ""),
@@ -272,27 +277,14 @@ def _headers(ask: Ask, url: httpx.URL) -> list[tuple[bytes, bytes]]:
         named["If-None-Match"] = ask.etag
     if ask.last_modified:
         named["If-Modified-Since"] = ask.last_modified
-    return [(b"Host", url.netloc), *((name.encode("ascii"), _value(value)) for name, value in named.items())]
+    return [
+        (b"Host", url.netloc),
+        *((name.encode("ascii"), headers_.encoded(value)) for name, value in named.items()),
+    ]
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port
-
-
-def _value(value: str) -> bytes:
-    try:
-        return value.encode("latin-1")
-    except UnicodeEncodeError:
-        return value.encode("utf-8")
-
-
-def _named(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
-    """By name in lower case; what comes twice is one list, as HTTP has it."""
-    named: dict[str, str] = {}
-    for name, value in headers:
-        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
-        named[key] = f"{named[key]}, {text}" if key in named else text
-    return named
 
 
 def _egress(response: httpcore.Response) -> str | None:
@@ -364,14 +356,6 @@ class _Inflate:
             piece = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
 
 
-def _kept(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name: _printable(headers[name][:500]) for name in _KEPT_HEADERS if name in headers}
-
-
-def _printable(value: str) -> str:
-    return value if value.isprintable() else "".join(sign for sign in value if sign.isprintable())
-
-
 def _short(error: Exception) -> str:
     return (str(error) or type(error).__name__)[:120]
 
@@ -381,17 +365,3 @@ def _connect_words(error: Exception) -> str:
     if "CERTIFICATE" in words.upper():
         return f"its certificate is not trusted ({words})"
     return words if "name" in words or "answer" in words else f"no connection ({words})"
-
-
-def retry_after(value: str, now: datetime | None = None) -> float | None:
-    """Seconds that a Retry-After header asks to wait (a number or a date), at most a day; None for neither."""
-    value = value.strip()
-    if value.isascii() and value.isdigit():
-        return min(float(value), _LONGEST_WAIT) if len(value) < 12 else _LONGEST_WAIT
-    try:
-        at = parsedate_to_datetime(value)
-    except (ValueError, TypeError, IndexError):
-        return None
-    if at.tzinfo is None:
-        at = at.replace(tzinfo=UTC)
-    return min(max((at - (now or datetime.now(UTC))).total_seconds(), 0.0), _LONGEST_WAIT)

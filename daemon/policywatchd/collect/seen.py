@@ -102,6 +102,7 @@ _CODES: dict[str, tuple[str, bool]] = {
     "cut": ("degraded", True),
     "wall": ("blocked", False),
     "redirect": ("moved", False),
+    "address": ("needs-rules", False),
     "robots": ("blocked", False),
     "robots-unknown": ("degraded", True),
     "credential": ("blocked", False),
