@@ -34,6 +34,7 @@ __all__ = [
     "move_newest",
     "pages",
     "platforms",
+    "predecessors",
     "stored_versions",
     "suspect_versions",
     "unsearchable",
@@ -161,6 +162,24 @@ async def stored_versions(db: Database, documents: Sequence[int]) -> dict[tuple[
     rows = await db.all(_sql.stored_versions, documents=list(documents))
     return {
         (row["document_id"], row["source_ref"]): StoredVersion(
+            row["id"], row["fetched_at"], bytes(row["text_sha256"])
+        )
+        for row in rows
+    }
+
+
+async def predecessors(
+    db: Database, places: Sequence[tuple[int, str, datetime]]
+) -> dict[tuple[int, str], StoredVersion]:
+    """The newest version out of dated files before each (document, path, time), by document and path."""
+    rows = await db.all(
+        _sql.predecessors,
+        documents=[document for document, _, _ in places],
+        paths=[path for _, path, _ in places],
+        times=[at for _, _, at in places],
+    )
+    return {
+        (row["document_id"], row["path"]): StoredVersion(
             row["id"], row["fetched_at"], bytes(row["text_sha256"])
         )
         for row in rows

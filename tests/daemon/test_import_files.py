@@ -345,3 +345,23 @@ async def test_an_interrupted_import_of_files_is_finished_by_the_next(
     assert (report.skipped, report.snapshots_added, report.changes_added) == (4, 3, 3)
     kinds: list[Any] = [row["kind"] for row in database.run(VERSIONS)]
     assert kinds == ["first", *["change"] * 6]
+
+
+async def test_portions_imported_one_after_the_other_are_one_history(
+    db: Database, database: Scratch, tmp_path: Path
+) -> None:
+    # Given a folder a year, the second of which begins with the text that the first ended with
+    first = write(tmp_path / "2023", {"X/Terms of Service/2023-01-01.md": text()})
+    second = write(
+        tmp_path / "2024",
+        {"X/Terms of Service/2024-01-01.md": text(), "X/Terms of Service/2024-06-01.md": SHORTER},
+    )
+    third = write(tmp_path / "2025", {"X/Terms of Service/2025-01-01.md": text()})
+
+    reports = [await import_source(SETTINGS, db, str(folder)) for folder in (first, second, third)]
+
+    assert [report.snapshots_added for report in reports] == [1, 1, 1]
+    assert [report.changes_added for report in reports] == [0, 1, 1]
+    assert [row["kind"] for row in database.run(VERSIONS)] == ["first", "change", "change"]
+    again = await import_source(SETTINGS, db, str(second))
+    assert (again.snapshots_added, again.changes_added) == (0, 0)

@@ -39,6 +39,16 @@ FROM app.snapshot_keys k
 JOIN app.policy_snapshots s ON s.id = k.id AND s.fetched_at = k.fetched_at
 WHERE k.document_id = ANY (%(documents)s::integer[]) AND k.source_ref IS NOT NULL;
 
+-- name: predecessors
+-- Dated files come in portions (a folder a year, a WARC a crawl): the first of one portion follows the last of another.
+SELECT t.document_id, t.path, s.id, s.fetched_at, s.text_sha256
+FROM unnest(%(documents)s::integer[], %(paths)s::text[], %(times)s::timestamptz[]) AS t (document_id, path, at)
+CROSS JOIN LATERAL (
+  SELECT x.id, x.fetched_at, x.text_sha256 FROM app.policy_snapshots x
+  WHERE x.document_id = t.document_id AND x.source = 'archive' AND x.origin ? 'file'
+    AND lower(x.origin ->> 'path') = lower(t.path) AND x.fetched_at < t.at
+  ORDER BY x.fetched_at DESC, x.id DESC LIMIT 1) s;
+
 -- name: suspect_versions
 -- Versions that were held back, each was written down once: the next run passes over them.
 SELECT object_id AS document, after ->> 'source_ref' AS source_ref

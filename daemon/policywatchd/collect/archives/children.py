@@ -36,8 +36,9 @@ class Children:
     async def __aenter__(self) -> Children:
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+    async def __aexit__(self, kind: object, *_: object) -> None:
+        # in peace we wait: a child that is only starting still looks for the folder; after a fault nobody waits
+        await asyncio.to_thread(self._pool.shutdown, wait=kind is None, cancel_futures=True)
 
     async def screened(self, chains: Sequence[Chain]) -> list[list[Found]]:
         """The suspect versions of each chain, in the order of the chains."""

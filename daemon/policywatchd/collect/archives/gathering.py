@@ -246,7 +246,12 @@ class _Gatherer:
             return
         self._newest[path] = blob
         size = int(self._scratch.odb.read_header(blob)[1])
-        origin = {"source": self.name, "file": piece.name[:NAME_LIMIT], "bytes_sha256": sha256.hex()}
+        origin = {
+            "source": self.name,
+            "file": piece.name[:NAME_LIMIT],
+            "path": path,
+            "bytes_sha256": sha256.hex(),
+        }
         if piece.url:
             origin["url"] = piece.url
         self.versions.append(

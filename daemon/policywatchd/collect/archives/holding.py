@@ -6,6 +6,8 @@ snapshot: what we do not believe is never compared.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from policywatch.db import contents, history, workers
 from policywatch.db.contents import Unstored
 from policywatch.db.pool import Database
@@ -30,7 +32,17 @@ class Holding:
         """Mark the suspect versions of the plan; the others follow each other without them."""
         names = [_name(target) for target in self._plan.targets]
         known = await history.suspect_versions(self._db, names)
-        chains = [links for links in self._plan.chains() if any(one.stored is None for one in links)]
+        chains = []
+        for links in self._plan.chains():
+            if all(one.stored is not None for one in links):
+                continue
+            if not _is_settled(links, known):
+                chains.append(links)
+                continue
+            for one in links:
+                if one.stored is None:
+                    one.suspicion = Suspicion(0.0, (), known=True)
+                    self._tell(one, one.suspicion)
         end = self._plan.end()
         asked = [
             Chain([_link(one, known) for one in links], end, links[0].target.language) for links in chains
@@ -85,6 +97,13 @@ def _name(target: Target) -> str:
 
 def _is_known(one: Planned, known: set[tuple[str, str]]) -> bool:
     return (_name(one.target), one.source_ref) in known
+
+
+def _is_settled(links: Sequence[Planned], known: set[tuple[str, str]]) -> bool:
+    """Whether all that is missing was held back by an earlier run, and what came after it is stored."""
+    last = max((place for place, one in enumerate(links) if one.stored is not None), default=-1)
+    missing = [place for place, one in enumerate(links) if one.stored is None]
+    return all(place < last and _is_known(links[place], known) for place in missing)
 
 
 def _link(one: Planned, known: set[tuple[str, str]]) -> Link:

@@ -19,6 +19,7 @@ from policywatch.settings import Settings, account_name
 from policywatchd.collect.archives.children import Children
 from policywatchd.collect.archives.gathering import Sources, open_source
 from policywatchd.collect.archives.holding import Holding
+from policywatchd.collect.archives.joining import join
 from policywatchd.collect.archives.judging import Judged
 from policywatchd.collect.archives.naming import Names
 from policywatchd.collect.archives.plan import ImportReport, Plan, Planned, batches, make_plan
@@ -67,6 +68,8 @@ async def import_source(
             raise _nothing(source, report)
         known = [target.id for target in plan.targets if target.id is not None]
         plan.mark_stored(await history.stored_versions(db, known))
+        if archive.head is None:
+            await join(db, archive, plan)
         run = _Run(db, archive, plan, report, queue=queue, dry_run=dry_run, progress=progress)
         try:
             await run.go()

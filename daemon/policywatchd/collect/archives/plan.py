@@ -142,10 +142,10 @@ class Plan:
         return [one for one in self.versions if one.stored is None and one.suspicion is None]
 
     def chains(self) -> list[list[Planned]]:
-        """The versions of each path, in their order."""
+        """The versions of each path, in their order; one that an earlier import stored may stand at the front."""
         found: dict[str, list[Planned]] = {}
         for one in self.versions:
-            found.setdefault(one.version.path, []).append(one)
+            found.setdefault(one.version.path, [] if one.before is None else [one.before]).append(one)
         return list(found.values())
 
     def end(self) -> datetime:
