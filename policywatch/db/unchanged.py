@@ -10,11 +10,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from policywatch.db.pool import Database, Tx
 from policywatch.db.queries import load
 
-__all__ = ["Look", "Quiet", "finish_unchanged", "note_page"]
+__all__ = ["Look", "Quiet", "finish_unchanged", "note_moved", "note_page"]
 
 _sql = load("unchanged")
 
@@ -27,6 +28,7 @@ class Look:
     capture: int
     status: int | None
     headers: Mapping[str, str]
+    redirects: Sequence[Mapping[str, Any]]
     address: str | None
     conditional: bool
     elapsed: float | None
@@ -60,6 +62,7 @@ async def finish_unchanged(db: Database, worker: str, quiet: Sequence[Quiet]) ->
         captures=[look.capture for _, look in looks],
         statuses=[look.status for _, look in looks],
         headers=[json.dumps(dict(look.headers)) for _, look in looks],
+        redirects=[json.dumps([dict(hop) for hop in look.redirects]) for _, look in looks],
         addresses=[look.address for _, look in looks],
         conditional=[look.conditional for _, look in looks],
         elapsed=[look.elapsed for _, look in looks],
@@ -72,3 +75,8 @@ async def finish_unchanged(db: Database, worker: str, quiet: Sequence[Quiet]) ->
 async def note_page(tx: Tx, page: int, *, robots: str | None, full: bool, moved_to: str | None) -> None:
     """Note what a look showed beside text and health. After the page was marked good, unchanged or failing."""
     await tx.run(_sql.note_page, page=page, robots=robots, full=full, moved=moved_to)
+
+
+async def note_moved(tx: Tx, document: int, address: str, moved_to: str) -> None:
+    """Say of a document that was read that its page has moved. After the fence was proved."""
+    await tx.run(_sql.note_moved, document=document, address=address, moved=moved_to)

@@ -120,7 +120,11 @@ class Finisher:
                 await collecting.mark_step(tx, seen.page.id, seen.step, seen.step_reason)
         changes = await self._store_text(tx, ending, [one for one in captures if one is not None])
         await self._alert(tx, ending, int(row["failures"]))
-        if ending.steps or ending.health != claim.health:
+        moved = next((one for one in ending.seen if one.moved_to and one.is_read), None)
+        if moved is not None and moved.moved_to is not None and ending.cause is None:
+            await unchanged.note_moved(tx, claim.document_id, moved.page.url, moved.moved_to)
+        health = ending.health if moved is None or ending.cause is not None else "moved"
+        if ending.steps or health != claim.health:
             await workers.hint(tx, "document", claim.document_id, int(row["version"]))
         return changes
 
@@ -230,12 +234,13 @@ class Finisher:
 
 def _quiet(ending: Ending) -> Quiet | None:
     """The ending for the short way, where every page said that it is as it was."""
-    if not ending.is_same or ending.base is None or ending.health != "ok":
+    if not ending.is_same or ending.plan is not None or ending.base is None or ending.health != "ok":
         return None
     looks = []
     for seen in ending.seen:
         capture = seen.page.good_capture
-        if capture is None or not seen.is_plainly_unchanged:
+        known = (seen.page.step, seen.page.step_reason) == (seen.step, seen.step_reason)
+        if capture is None or not known or not seen.is_plainly_unchanged or seen.trial is not None:
             return None
         looks.append(
             Look(
@@ -243,6 +248,7 @@ def _quiet(ending: Ending) -> Quiet | None:
                 capture,
                 seen.status,
                 seen.headers,
+                seen.redirects,
                 seen.final_url,
                 seen.conditional,
                 seen.elapsed,
@@ -261,6 +267,8 @@ def _signals(seen: Seen) -> dict[str, Any]:
         kept |= {"engine": ENGINE, "length": len(seen.text)}
     if seen.hashes is not None:
         kept["reader"] = seen.hashes[0].hex()
+    elif seen.text is not None and seen.fault is None and seen.page.reader is not None:
+        kept["reader"] = seen.page.reader  # the text is the one of the last good capture
     if seen.plain is not None:
         kept["plain"] = seen.plain
     if seen.signals:

@@ -71,13 +71,13 @@ class Seen:
 
     @property
     def is_plainly_unchanged(self) -> bool:
-        """Whether nothing but the look itself is to be noted: not even a whole body came, and it came straight."""
+        """Whether nothing but the look itself is to be noted: no body came, and nobody moved."""
         return (
             self.status == HTTPStatus.NOT_MODIFIED
             and self.fault is None
             and self.text is None
             and self.accepted is None
-            and not self.redirects
+            and self.moved_to is None
         )
 
     @property

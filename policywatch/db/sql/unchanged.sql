@@ -7,9 +7,9 @@ WITH asked AS (
     AS a(document, fence, base, wait)
 ), looks AS (
   SELECT * FROM unnest(%(pages)s::integer[], %(of)s::integer[], %(captures)s::bigint[], %(statuses)s::integer[],
-    %(headers)s::text[], %(addresses)s::text[], %(conditional)s::boolean[], %(elapsed)s::double precision[],
+    %(headers)s::text[], %(redirects)s::text[], %(addresses)s::text[], %(conditional)s::boolean[], %(elapsed)s::double precision[],
     %(egress)s::text[], %(robots)s::text[])
-    AS k(page, document, capture, status, headers, address, conditional, elapsed, egress, robots)
+    AS k(page, document, capture, status, headers, redirects, address, conditional, elapsed, egress, robots)
 ), ours AS MATERIALIZED (
   SELECT d.id, a.fence, a.wait FROM app.policy_documents d JOIN asked a ON a.document = d.id
   WHERE d.owner = %(worker)s AND d.fence = a.fence AND d.newest_snapshot = a.base
@@ -22,9 +22,9 @@ WITH asked AS (
                       OR g.step IN ('browser', 'archive') OR g.blind_since IS NOT NULL))
   ORDER BY d.id FOR UPDATE OF d
 ), kept AS (
-  INSERT INTO app.captures (document_id, page_id, fence, state, status, headers, final_url, rule_id, conditional,
+  INSERT INTO app.captures (document_id, page_id, fence, state, status, headers, redirects, final_url, rule_id, conditional,
     egress, robots, elapsed)
-  SELECT o.id, g.id, o.fence, 'unchanged', k.status, k.headers::jsonb, k.address, g.rule_id, k.conditional,
+  SELECT o.id, g.id, o.fence, 'unchanged', k.status, k.headers::jsonb, k.redirects::jsonb, k.address, g.rule_id, k.conditional,
          k.egress, k.robots, make_interval(secs => k.elapsed)
   FROM ours o JOIN looks k ON k.document = o.id JOIN app.document_pages g ON g.id = k.page
 ), marked AS (
@@ -45,3 +45,8 @@ UPDATE app.document_pages SET robots = coalesce(%(robots)s, robots),
   health = CASE WHEN %(moved)s::text IS NULL THEN health ELSE 'moved' END,
   cause = CASE WHEN %(moved)s::text IS NULL THEN cause ELSE left('moved for good to ' || %(moved)s, 1000) END
 WHERE id = %(page)s;
+
+-- name: note_moved
+-- A document that can be read, a page of which has its place elsewhere from now on.
+UPDATE app.policy_documents SET health = 'moved', cause = left(%(address)s || ' moved for good to ' || %(moved)s, 1000)
+WHERE id = %(document)s;
