@@ -1,7 +1,7 @@
 """`policywatchd bench collect --scenario FILE`: rounds of visits by the real collector, judged by the truth.
 
-Each round the web goes on and the clock moves by a little more than the cadence, so that everything is due. Then
-the clock goes on in small steps for as long as second looks and retries come due within the round's window.
+Each round the web goes on. A round is a little longer than the cadence, so that every document is due in it; the
+clock goes on in steps of 20 minutes, or to where the next visit, second look or retry is due.
 """
 
 from __future__ import annotations
@@ -34,9 +34,8 @@ from policywatchd.upkeep.health import Health
 
 __all__ = ["run"]
 
-_LONGER = 1.06  # a round against the cadence: visits spread by a twentieth are all due again
+_LONGER = 1.06  # a round against the cadence, by a twentieth of which visits are spread
 _STEP = timedelta(minutes=20)
-_WINDOW = timedelta(hours=3)  # of a round in which second looks and retries are followed
 _STALL = 120.0  # seconds without an end of what is due
 _REPORTED = frozenset({"queued", "unconfirmed", "decided", "undone"})
 
@@ -79,7 +78,7 @@ class _Run:
         while (waiting := await asked.waiting(self.owner)).next_at is not None:
             here = await asked.now(self.owner)
             at = max(here + _STEP, waiting.next_at)
-            if at > start + min(_WINDOW, self.truth.scenario.cadence / 3):
+            if at >= start + self.truth.length:
                 break
             await asked.move_clock(self.owner, at)
             await self._settle()
@@ -166,6 +165,8 @@ class _Run:
                 await asked.text(self.owner, row[f"{side}_sha256"]) for side in ("before", "after")
             ]
             self.truth.report(row["document"], row["id"], before, after, round_)
+            if row["reverts"] or row["alternates"]:
+                self.truth.notes.append({"note": "alternates", "round": round_, **_plain(row)})
         return names
 
     async def end(self) -> None:
@@ -179,6 +180,10 @@ class _Run:
         for words in self.failures.told:
             self.truth.fault("visits_failed", "", self.truth.scenario.rounds, words=words)
         self.truth.finish(standing, texts)
+
+
+def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if not name.endswith("sha256")}
 
 
 async def run(
