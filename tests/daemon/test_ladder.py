@@ -27,7 +27,7 @@ from policywatchd.render.server import Server
 from policywatchd.render.wire import Ask as Line
 from policywatchd.service import Network, Service
 from tests.daemon.collecting_world import TODAY
-from tests.daemon.script_web import BUILT, POLICY, ScriptWeb, browser_for_tests, rendering
+from tests.daemon.script_web import BUILT, POLICY, ScriptWeb, browser_for_tests, rendering, script_page
 from tests.daemon.script_web import web as open_web
 from tests.databases import Scratch
 
@@ -172,6 +172,40 @@ async def test_a_moved_page_is_built_at_its_new_host_in_that_hosts_lane(
     assert capture["final_url"] == "http://www.x.test/terms"
     hosts = world.scratch.run("SELECT host FROM app.hosts WHERE owner IS NULL ORDER BY host")
     assert [row["host"] for row in hosts] == ["www.x.test", "x.test"]
+
+
+WORDS = (
+    "<p>You need to enable JavaScript to run this app.</p>"
+    + "<p>Terms Privacy Cookies About Help Careers</p>" * 4
+)
+
+
+@pytest.mark.needs_db
+@pytest.mark.needs_browser
+async def test_the_few_words_around_a_shell_are_not_taken_for_the_policy(
+    world: World, browser: Browser
+) -> None:
+    gone = BUILT.replace("setTimeout(() => {", "setTimeout(() => { document.getElementById('wait').remove();")
+    world.web.pages["x.test", "/terms"] = gone.replace("<body>", f"<body><div id=wait>{WORDS}</div>")
+    async with rendering(world.socket, world.web, browser):
+        report = await world.look(world.service(select=["body"]))
+
+    assert report.outcomes == {"first": 1}, report.lines()
+    assert world.page()["step"] == "browser"
+    assert "sell" in world.row("SELECT words::text FROM app.document_search")["words"]
+
+
+@pytest.mark.needs_db
+@pytest.mark.needs_browser
+async def test_a_short_page_that_a_browser_shows_no_other_stays_at_plain_http(
+    world: World, browser: Browser
+) -> None:
+    world.web.pages["x.test", "/terms"] = script_page("true", before=PLAIN)
+    async with rendering(world.socket, world.web, browser):
+        report = await world.look(world.service())
+
+    assert report.outcomes == {"first": 1}, report.lines()
+    assert world.page() == {"step": "http", "step_reason": None, "health": "ok", "cause": None}
 
 
 @pytest.mark.needs_db

@@ -1,6 +1,7 @@
 """The ladder: by which step a page is read. Plain HTTP first, then a browser, and the step that worked is remembered.
 
-A page climbs where its plain answer is only the shell that scripts fill. It is looked at by plain HTTP again once a
+A page climbs where its plain answer is only the shell that scripts fill: its declared part is missing there, or is a
+few words. It is looked at by plain HTTP again once a
 week, since pages lose their scripts too. (The third step, an archive followed live, is a document's and not a page's:
 see `archives`.)
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Literal
 
 from policywatch.db.collecting import Page
@@ -20,6 +22,8 @@ from policywatchd.reader import BoundedError, Reader
 __all__ = ["ALWAYS", "OFF", "Ladder", "first_step"]
 
 log = logging.getLogger("policywatch.collect")
+
+_SHORT = 1500  # characters: the words around a shell may look like a text
 
 Step = Literal["http", "browser"]
 
@@ -37,10 +41,12 @@ def first_step(render: str, step: str, *, plain_due: bool) -> Step:
 
 
 def may_climb(seen: Seen) -> bool:
-    """Whether a plain look leaves the question open: a page came whole, and its text was not in it."""
-    return (
-        seen.fault is not None and seen.fault.state == "suspect" and seen.status == 200 and seen.text is None
-    )
+    """Whether a plain look leaves the question open: a page came whole, and its text was not in it, or is short."""
+    if seen.status != HTTPStatus.OK:
+        return False
+    if seen.fault is not None:
+        return seen.fault.state == "suspect" and seen.text is None
+    return seen.text is not None and len(seen.text) < _SHORT
 
 
 class Ladder:
@@ -62,9 +68,10 @@ class Ladder:
             return seen
         log.info("page_climbs page=%d reason=%s", page.id, reason)
         built = await self._built(page, reason)
-        if (
-            not built.fetched
-        ):  # nobody to build it: the look itself is kept, and says nothing of the page's text
+        if seen.text is not None and (not built.fetched or built.text == seen.text):
+            return seen  # a short page, and no more than that, as far as is known
+        if not built.fetched:
+            # Nobody to build it: the look itself is kept, and says nothing of the page's text.
             return replace(seen, fault=built.fault, raw=None)
         return replace(built, plain=reason)
 
