@@ -21,6 +21,7 @@ HELP: Mapping[str, str] = {
     "policywatch_table_rows": "Rows of a table, as the planner estimates them.",
     "policywatch_queue_waiting": "How many wait in a queue.",
     "policywatch_queue_oldest_seconds": "Age of the oldest that waits in a queue.",
+    "policywatch_settings_refused": "1 while an edit of the settings has a fault and the last good ones hold.",
     "policywatch_sources": "Documents by state of health.",
     "policywatch_blind_documents": "Documents with a page that had no good capture for two cadences.",
     "policywatch_digest_age_seconds": "How long ago the last digest went out.",

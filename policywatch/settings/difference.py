@@ -20,7 +20,7 @@ __all__ = ["NEEDS_RESTART", "Difference", "difference", "kept_until_restart", "m
 NEEDS_RESTART = ("database", "metrics")
 
 _LONGEST = 400  # characters of one value
-_MOST = 200  # keys of one row
+_MOST = 100  # keys of one row
 _ADDRESS = re.compile(r"[^\s@\"'<>,;:()\[\]/]+@[^\s@\"'<>,;()\[\]/]+(?<![.:!?])")
 
 

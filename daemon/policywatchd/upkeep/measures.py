@@ -39,6 +39,8 @@ def _of_service(service: Service) -> list[Sample]:
         samples.append(Sample("policywatch_loop_idle_seconds", idle, {"loop": name}))
         failures = float(service.counters.get(f"loop_failures_{name}", 0))
         samples.append(Sample("policywatch_loop_restarts_total", failures, {"loop": name}))
+    refused = 1.0 if service.settings_state.get("fault") else 0.0
+    samples.append(Sample("policywatch_settings_refused", refused))
     samples += [
         Sample("policywatch_visits_total", float(count), {"outcome": name.removeprefix("visits_")})
         for name, count in service.counters.items()
