@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 from uuid import uuid4
@@ -200,6 +200,12 @@ _OWN: dict[str, dict[str, Any]] = {
     "listing.changes_by_severity": {"document": None},
     "listing.publications": {"publication": None},
     "history.document_id": {"platform": 1, "key": "document-7"},
+    "history.suspect_versions": {"documents": ["x/document-1", "tiktok/document-7"]},
+    "history.predecessors": {
+        "documents": [1, 2],
+        "paths": ["X/Terms.md"] * 2,
+        "times": [datetime.now(UTC)] * 2,
+    },
     "publishing.resolve_by_journal": {"accepted": [1], "handed": [1], "claims": []},
 }
 

@@ -29,7 +29,6 @@ __all__ = [
     "add_keys",
     "add_versions",
     "documents",
-    "has_any",
     "lock_documents",
     "move_newest",
     "pages",
@@ -132,11 +131,6 @@ async def platforms(db: Database | Tx) -> list[KnownPlatform]:
 async def documents(db: Database | Tx) -> list[KnownDocument]:
     """All documents, archived ones too."""
     return [KnownDocument(**row) for row in await db.all(_sql.documents)]
-
-
-async def has_any(db: Database) -> bool:
-    """Whether there is a version of any document, as a person sees it."""
-    return bool(await db.value(_sql.has_any))
 
 
 async def pages(db: Database | Tx) -> dict[int, list[KnownPage]]:

@@ -26,6 +26,7 @@ __all__ = [
     "draft",
     "draft_evidence",
     "drafts",
+    "has_history",
     "me",
     "pages",
     "platforms",
@@ -206,3 +207,8 @@ async def request(db: Database, request_id: int) -> Row | None:
 async def requests(db: Database) -> list[Row]:
     """What people asked of the daemon and waits or is served; and what expired unserved within the last hour."""
     return await db.all(_sql.requests)
+
+
+async def has_history(db: Database) -> bool:
+    """Whether there is a version of any document."""
+    return bool(await db.value(_sql.has_history))

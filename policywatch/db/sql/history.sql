@@ -8,10 +8,6 @@ SELECT id, key, name, aliases FROM app.platforms ORDER BY position, id;
 -- What a version may belong to.
 SELECT id, platform_id, key, name, language FROM app.policy_documents ORDER BY id;
 
--- name: has_any
--- Asked by a person: is there anything to compare with?
-SELECT EXISTS (SELECT FROM read.snapshots);
-
 -- name: pages
 -- Whose rules give the text of recorded pages.
 SELECT g.id, g.document_id, d.name AS document_name, p.name AS platform_name, g.url, r.definition AS rule

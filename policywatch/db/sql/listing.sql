@@ -160,3 +160,7 @@ SELECT id, kind, state, result, requested_at, ended_at FROM read.requests WHERE 
 SELECT id, kind, requested_by, requested_at, expires_at, state, ended_at FROM read.requests
 WHERE state IN ('waiting', 'serving') OR (state = 'expired' AND ended_at > (SELECT server_time FROM read.me) - interval '1 hour')
 ORDER BY requested_at LIMIT 200;
+
+-- name: has_history
+-- Is there anything to compare with?
+SELECT EXISTS (SELECT FROM read.snapshots);

@@ -117,11 +117,11 @@ def _first_folder(path: Path) -> Path:
 
 async def _standing(shell: Shell) -> tuple[Readable | None, bool | None]:
     """Which pages are readable, and whether there is any history; None where this login may not look yet."""
-    from policywatch.db import history, steps_listing
+    from policywatch.db import listing, steps_listing
 
     try:
         async with shell.database() as db:
-            return await steps_listing.readable(db), await history.has_any(db)
+            return await steps_listing.readable(db), await listing.has_history(db)
     except PolicyWatchError:  # an administrator's server: the one-time password comes first
         return None, None
 
