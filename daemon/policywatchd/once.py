@@ -95,7 +95,8 @@ async def _named(service: Service, names: Sequence[str]) -> list[int]:
     for name in names:
         platform, _, document = name.partition("/")
         due = await collecting.make_due(service.db, platform or None, document or None)
-        if not due and name:
+        looked = await Follower(service).look_for(platform, document) if name else False
+        if not due and name and not looked:
             raise UsageError(
                 f'No active document with a page is named "{name}".',
                 remedy="Name PLATFORM or PLATFORM/DOCUMENT as `policywatch documents list` shows them.",

@@ -12,6 +12,7 @@ import pygit2
 import pytest
 import pytest_asyncio
 
+from policywatch.db import archives
 from policywatch.settings import Settings
 from policywatch.simulated.texts import PLATFORMS, Document
 from policywatch.simulated.web import Trouble
@@ -383,3 +384,34 @@ async def test_two_daemons_look_once(followed: Followed) -> None:
 
     assert looked == [True, False]
     assert followed.archive()["fence"] == 1
+
+
+async def test_an_archive_is_looked_into_when_its_document_is_named(followed: Followed) -> None:
+    report = await followed.world.once("x/ad-rules", service=followed.service)
+
+    assert report.outcomes == {}
+    assert kinds(followed.snapshots("ad-rules")) == [("archive", "first")]
+
+
+async def test_a_look_whose_repository_another_took_meanwhile_stores_nothing(followed: Followed) -> None:
+    # Given a daemon that claimed a repository and then stood still
+    follower, service = Follower(followed.service), followed.service
+    repository = str(followed.folder / "archive")
+    await archives.declare(service.db, [repository])
+    claim = await archives.claim_due(service.db, service.worker_id, [repository], timedelta(minutes=30))
+    assert claim is not None
+    window = await follower._window(claim)
+    other = await followed.world.service(followed.settings)
+
+    # When its lease is over and another looks
+    await followed.look()
+    await Follower(other).all_due()
+    taken = followed.snapshots("ad-rules")
+    followed.commit(SHORTER, path=RULES)
+    late = await follower._window(claim)
+
+    # Then the first one, awake again, changes nothing
+    assert await follower._documents(claim, window) == []
+    assert await follower._documents(claim, late) == []
+    assert followed.snapshots("ad-rules") == taken
+    assert followed.archive()["fence"] == 2

@@ -82,6 +82,22 @@ class Follower:
             count += 1
         return count
 
+    async def look_for(self, platform: str, document: str) -> bool:
+        """Look now into the archives of a platform's documents, or of one of them. False: none has one."""
+        service = self._service
+        wanted = sorted(
+            {
+                one.archive.repository
+                for one in catalogue(service.settings)
+                if one.archive and one.platform == platform and document in ("", one.key) and not one.paused
+            }
+        )
+        if wanted:
+            await archives.declare(service.db, wanted)
+            await archives.make_due(service.db, wanted)
+            await self.all_due()
+        return bool(wanted)
+
     async def _window(self, claim: Claim) -> Window:
         settings = self._service.settings
         here = settings.source_path.parent if settings.source_path is not None else Path.cwd()

@@ -11,7 +11,7 @@ import hashlib
 import tempfile
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from pathlib import Path
@@ -159,7 +159,9 @@ class _Gatherer:
             if not one.media and b"\x00" in body:
                 self._refuse(one.name, "it is binary")
                 continue
-            read = _Read(one, self._scratch.create_blob(body), hashlib.sha256(body).digest())
+            # what reads it may hold its bytes, and there may be gigabytes of them
+            piece = replace(one, read=bytes)
+            read = _Read(piece, self._scratch.create_blob(body), hashlib.sha256(body).digest())
             target = self._sources.names.find(one.service, one.terms, path)
             # spelled in two ways it is one chain; under a former name of its platform it is a chain of its own
             key = target.key if target is not None else one.terms.casefold()
