@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import cProfile
 import json
 import statistics
 import tempfile
@@ -68,13 +69,17 @@ async def run(
     *,
     passes: int = 5,
     say: Say = lambda _done, _total, _text: None,
+    profile: cProfile.Profile | None = None,
 ) -> dict[str, Any]:
-    """The passes for each number of documents; `settings` decide only which server holds the scratch database."""
+    """The passes for each number of documents; `settings` decide only which server holds the scratch database.
+
+    `profile` collects what the daemon does in them (and makes it slower than it is).
+    """
     sizes = list[dict[str, Any]]()
     for number in sorted(documents):
         async with contextlib.AsyncExitStack() as ends:
             folder = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="policywatch-bench-web-")))
-            sizes.append(await _size(settings, ends, folder, number, passes, say))
+            sizes.append(await _size(settings, ends, folder, number, passes, say, profile))
     per_document = [size["cpu_ms_per_document"] for size in sizes]
     flat = round(per_document[-1] / per_document[0], 2)
     ratio, memory = max(size["ratio"] for size in sizes), max(size["rss_mb"] for size in sizes)
@@ -90,7 +95,13 @@ async def run(
 
 
 async def _size(
-    settings: Settings, ends: contextlib.AsyncExitStack, folder: Path, documents: int, passes: int, say: Say
+    settings: Settings,
+    ends: contextlib.AsyncExitStack,
+    folder: Path,
+    documents: int,
+    passes: int,
+    say: Say,
+    profile: cProfile.Profile | None,
 ) -> dict[str, Any]:
     file = folder / "scenario.json"
     file.write_text(json.dumps(_scenario(documents)), encoding="utf-8")
@@ -106,7 +117,7 @@ async def _size(
     )
     async with collector(made, mine, web.network, 1) as (service, schedule):
         measuring = _Measuring(documents, script, web, made, service, schedule)
-        rows, first = await beside(schedule, service, measuring.all(owner, passes, say))
+        rows, first = await beside(schedule, service, measuring.all(owner, passes, say, profile))
     return {
         "documents": documents,
         "first_look": first,
@@ -142,7 +153,7 @@ class _Measuring:
             self._all_seen.set()
 
     async def all(
-        self, owner: Database, passes: int, say: Say
+        self, owner: Database, passes: int, say: Say, profile: cProfile.Profile | None
     ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         """The first look, then the passes."""
         say(0, passes + 1, f"first look at {self._documents} documents")
@@ -159,7 +170,11 @@ class _Measuring:
             plain = await self._bare(conditional=True)
             self._hold(await self._web.figures(), "the bare loop")
             await asked.make_due(owner)
+            if profile is not None:
+                profile.enable()
             row = {"bare_cpu_s": round(plain, 3)} | await self._look()
+            if profile is not None:
+                profile.disable()
             self._hold(await self._web.figures(), "the daemon")
             row["ratio"] = round(row["cpu_s"] / plain, 2)
             rows.append(row)
