@@ -17,6 +17,7 @@ from policywatch.settings import Settings
 from policywatch.simulated.texts import PLATFORMS, Document
 from policywatch.simulated.web import Trouble
 from policywatch.simulated.world import platforms_settings
+from policywatchd.collect.archives import mirror
 from policywatchd.collect.archives.following import Follower
 from policywatchd.service import Service
 from policywatchd.upkeep.reconcile import reconcile
@@ -415,3 +416,29 @@ async def test_a_look_whose_repository_another_took_meanwhile_stores_nothing(fol
     assert await follower._documents(claim, late) == []
     assert followed.snapshots("ad-rules") == taken
     assert followed.archive()["fence"] == 2
+
+
+async def test_what_is_older_than_the_commits_that_are_looked_at_has_no_date_and_stands_in_for_nothing(
+    followed: Followed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a file that no fetched commit touched only this is known: it was there before them."""
+    monkeypatch.setattr(mirror, "DEPTH", 2)
+    await followed.visit()
+    followed.block()
+    followed.world.scratch.move_clock("1 day")
+    await followed.visit()
+    for number in range(3):
+        followed.commit(f"Note {number}", path="X/Notes.md")
+
+    await followed.look()
+
+    assert kinds(followed.snapshots()) == [("platform", "first")]
+    assert kinds(followed.snapshots("ad-rules")) == [("archive", "first")]
+
+    # When more commits come than are looked at, then it is told, and what is newer is taken all the same
+    for number in range(3):
+        followed.commit(f"Note {3 + number}", path="X/Notes.md")
+    followed.commit(SHORTER, path=RULES)
+    await followed.look()
+    assert kinds(followed.snapshots("ad-rules")) == [("archive", "first"), ("archive", "change")]
+    assert "or grew by more than 2 commits" in followed.alerts()["archive_rewritten"]
