@@ -72,9 +72,30 @@ async def finish_unchanged(db: Database, worker: str, quiet: Sequence[Quiet]) ->
     return {row["id"] for row in rows}
 
 
-async def note_page(tx: Tx, page: int, *, robots: str | None, full: bool, moved_to: str | None) -> None:
-    """Note what a look showed beside text and health. After the page was marked good, unchanged or failing."""
-    await tx.run(_sql.note_page, page=page, robots=robots, full=full, moved=moved_to)
+async def note_page(
+    tx: Tx,
+    page: int,
+    *,
+    robots: str | None,
+    full: bool,
+    moved_to: str | None,
+    validators: tuple[str | None, str | None] | None = None,
+) -> None:
+    """Note what a look showed beside text and health. After the page was marked good, unchanged or failing.
+
+    `validators` (ETag, Last-Modified): new ones of the same bytes.
+    """
+    etag, last_modified = validators or (None, None)
+    await tx.run(
+        _sql.note_page,
+        page=page,
+        robots=robots,
+        full=full,
+        moved=moved_to,
+        same=validators is not None,
+        etag=etag,
+        last_modified=last_modified,
+    )
 
 
 async def note_moved(tx: Tx, document: int, address: str, moved_to: str) -> None:

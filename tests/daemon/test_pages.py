@@ -183,6 +183,53 @@ async def test_a_page_that_moved_for_good_is_read_and_said_to_have_moved(databas
         assert (row["health"], row["document_health"], row["document_cause"]) == ("ok", "ok", None)
 
 
+async def test_validators_that_come_anew_with_the_same_bytes_are_the_ones_that_are_sent(
+    database: Scratch,
+) -> None:
+    async with open_world(database) as world:
+        await ready(world)
+        script = world.web.script
+        assert script is not None
+
+        async def renewed(path: str) -> bytes:
+            if path == "/terms":
+                return answer("200 OK", BODY, "Content-Type: text/html", 'ETag: "2"')
+            return await script(path)
+
+        world.web.script = renewed
+        assert (await world.look()).outcomes == {"unchanged": 1}
+        await world.look()
+
+    assert 'If-None-Match: "1"' in world.heads[-2] and 'If-None-Match: "2"' in world.heads[-1]
+
+
+async def test_a_document_whose_host_asks_to_wait_says_until_when(database: Scratch) -> None:
+    async with open_world(database) as world:
+        await ready(world)
+        script = world.web.script
+
+        async def busy(path: str) -> bytes:
+            return answer("429 Too Many Requests", b"", "Retry-After: 3600")
+
+        world.web.script = busy
+        assert (await world.look()).outcomes == {"failed": 1}
+        assert world.page()["document_cause"] == "the page answers 429 Too Many Requests"
+
+        report = await world.look()
+        assert list(report.held) == ["x/terms"]
+        cause = world.page()["document_cause"]
+        assert cause.startswith("x.test asks to wait until ") and cause.endswith("Requests, Retry-After)")
+        due = database.run(
+            "SELECT due_at > app.pw_now() + interval '59 minutes' AS later FROM app.policy_documents"
+        )
+        assert due == [{"later": True}]
+
+        world.web.script = script
+        database.move_clock("61 minutes")
+        await world.look()
+        assert world.page()["document_cause"] is None
+
+
 async def test_a_credential_goes_with_the_request_to_its_own_host_alone(
     database: Scratch, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Protocol
 
 import httpcore
 import httpx
@@ -237,7 +237,7 @@ async def _hop(transport: Transport, ask: Ask, limits: Limits, way: _Way, turn: 
             else:
                 body = b""
                 await _drain(response, headers)
-            egress = _egress(response)
+            egress = response.extensions.get("egress")
         finally:
             await response.aclose()
     except WallRefusal as refusal:
@@ -285,13 +285,6 @@ def _headers(ask: Ask, url: httpx.URL) -> list[tuple[bytes, bytes]]:
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port
-
-
-def _egress(response: httpcore.Response) -> str | None:
-    """Our own address of the connection, where the system says it."""
-    stream = response.extensions.get("network_stream")
-    address: Any = stream.get_extra_info("client_addr") if stream is not None else None
-    return str(address[0]) if isinstance(address, tuple) and address else None
 
 
 async def _body(response: httpcore.Response, headers: Mapping[str, str], limits: Limits, way: _Way) -> bytes:

@@ -106,12 +106,14 @@ class Finisher:
         captures = [await self._store_page(tx, claim, seen) for seen in ending.seen]
         for seen in ending.seen:
             full = seen.status == HTTPStatus.OK and seen.is_read
+            same = full and seen.fault is None and seen.text is None and seen.step == "http"
             await unchanged.note_page(
                 tx,
                 seen.page.id,
                 robots=seen.robots,
                 full=full,
                 moved_to=seen.moved_to if seen.is_read else None,
+                validators=(seen.headers.get("etag"), seen.headers.get("last-modified")) if same else None,
             )
             if seen.fault is None and (seen.step, seen.step_reason) != (
                 seen.page.step,

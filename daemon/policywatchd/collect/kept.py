@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ssl
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import anyio
 import httpcore
@@ -21,12 +21,31 @@ _IDLE = 15.0  # seconds
 _Origin = tuple[bytes, bytes, int]
 
 
-class Kept:
-    """Sends requests, and keeps at most `most` connections that wait for their next one."""
+class _Connection(httpcore.AsyncHTTPConnection):
+    """A connection that knows from which of our addresses it was made."""
 
-    def __init__(self, backend: httpcore.AsyncNetworkBackend, tls: ssl.SSLContext, *, most: int) -> None:
+    egress: str | None = None
+
+    def learn(self, answer: httpcore.Response) -> str | None:
+        """Our address, where the system says it; asked once."""
+        if self.egress is None:
+            stream = answer.extensions.get("network_stream")
+            address = stream.get_extra_info("client_addr") if stream is not None else None
+            self.egress = str(address[0]) if isinstance(address, tuple) and address else ""
+        return self.egress or None
+
+
+class Kept:
+    """Sends requests, and keeps at most `most` connections that wait for their next one.
+
+    `tls` gives whom to trust, once it is needed. Answers carry the extension `egress`: our own address.
+    """
+
+    def __init__(
+        self, backend: httpcore.AsyncNetworkBackend, tls: Callable[[], ssl.SSLContext], *, most: int
+    ) -> None:
         self._backend, self._tls, self._most = backend, tls, most
-        self._waiting: OrderedDict[_Origin, httpcore.AsyncHTTPConnection] = OrderedDict()
+        self._waiting: OrderedDict[_Origin, _Connection] = OrderedDict()
 
     async def handle(self, request: httpcore.Request) -> httpcore.Response:
         """The head of the answer. Closing it gives the connection back, if the answer was read to its end."""
@@ -37,8 +56,11 @@ class Kept:
             await connection.aclose()
             connection = None
         if connection is None:
-            connection = httpcore.AsyncHTTPConnection(
-                origin, ssl_context=self._tls, keepalive_expiry=_IDLE, network_backend=self._backend
+            connection = _Connection(
+                origin,
+                ssl_context=self._tls() if origin.scheme == b"https" else None,
+                keepalive_expiry=_IDLE,
+                network_backend=self._backend,
             )
         try:
             answer = await connection.handle_async_request(request)
@@ -49,10 +71,10 @@ class Kept:
             answer.status,
             headers=answer.headers,
             content=_Stream(self, key, connection, answer),
-            extensions=answer.extensions,
+            extensions={**answer.extensions, "egress": connection.learn(answer)},
         )
 
-    async def give_back(self, key: _Origin, connection: httpcore.AsyncHTTPConnection) -> None:
+    async def give_back(self, key: _Origin, connection: _Connection) -> None:
         """Keep a connection whose answer has been read; anything else is closed."""
         if key in self._waiting or not connection.is_idle():
             await _closed(connection)
@@ -78,7 +100,7 @@ class _Stream:
         self,
         kept: Kept,
         key: _Origin,
-        connection: httpcore.AsyncHTTPConnection,
+        connection: _Connection,
         answer: httpcore.Response,
     ) -> None:
         self._kept, self._key, self._connection, self._answer = kept, key, connection, answer
@@ -99,6 +121,6 @@ class _Stream:
             await self._kept.give_back(self._key, self._connection)
 
 
-async def _closed(connection: httpcore.AsyncHTTPConnection) -> None:
+async def _closed(connection: _Connection) -> None:
     with anyio.CancelScope(shield=True):  # also while a deadline ends what used it
         await connection.aclose()

@@ -14,6 +14,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import httpcore
@@ -173,6 +174,12 @@ class _Body(httpx.AsyncByteStream):
         await self._parts.aclose()
 
 
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Whom everybody trusts; reading that takes a while, so once for the whole program."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
 class Wall(httpx.AsyncBaseTransport):
     """A transport for httpx whose connections all pass the check.
 
@@ -188,9 +195,7 @@ class Wall(httpx.AsyncBaseTransport):
         connections: int = 64,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._kept = Kept(
-            Gate(resolver, allowed), tls or httpx.create_ssl_context(trust_env=False), most=connections
-        )
+        self._kept = Kept(Gate(resolver, allowed), _trusted if tls is None else lambda: tls, most=connections)
 
     async def send(
         self, url: httpx.URL, headers: Sequence[tuple[bytes, bytes]], connect_within: float

@@ -38,10 +38,12 @@ FROM ours o WHERE d.id = o.id
 RETURNING d.id;
 
 -- name: note_page
--- What a look shows beside text and health: the verdict of robots.txt, whether the whole body came, and that a page
--- which can be read has its place elsewhere from now on.
+-- What a look shows beside text and health: the verdict of robots.txt, whether the whole body came, the validators
+-- that came with the very bytes of the last good capture, and that a page which can be read has moved for good.
 UPDATE app.document_pages SET robots = coalesce(%(robots)s, robots),
   full_fetch_at = CASE WHEN %(full)s THEN app.pw_now() ELSE full_fetch_at END,
+  etag = CASE WHEN %(same)s THEN %(etag)s ELSE etag END,
+  last_modified = CASE WHEN %(same)s THEN %(last_modified)s ELSE last_modified END,
   health = CASE WHEN %(moved)s::text IS NULL THEN health ELSE 'moved' END,
   cause = CASE WHEN %(moved)s::text IS NULL THEN cause ELSE left('moved for good to ' || %(moved)s, 1000) END
 WHERE id = %(page)s;
