@@ -24,14 +24,15 @@ WITH clock AS MATERIALIZED (SELECT app.pw_now() AS at), page AS MATERIALIZED (
   FROM page WHERE since IS NOT NULL GROUP BY document_id
 ), document AS MATERIALIZED (
   SELECT d.id, p.key || '/' || d.key AS name, d.blind_since AS was, blind.since, blind.pages AS pages_blind, blind.cause,
-         blind.url, blind.last_good_at, d.version,
+         blind.url, blind.last_good_at, d.version, a.sentence AS told,
          d.state = 'active' AND d.health IN ('ok', 'never')
-           AND EXISTS (SELECT FROM app.document_pages g WHERE g.document_id = d.id AND g.state = 'active')
-           AND greatest(d.last_visit_at, d.updated_at, d.created_at) + %(blind_after)s * d.cadence <= clock.at AS late,
-         (SELECT a.sentence FROM app.alerts a WHERE a.kind = 'source_blind' AND a.subject = p.key || '/' || d.key
-            AND a.closed_at IS NULL) AS told
+           AND greatest(d.last_visit_at, d.updated_at, d.created_at) + %(blind_after)s * d.cadence <= clock.at
+           AND EXISTS (SELECT FROM app.document_pages g WHERE g.document_id = d.id AND g.state = 'active') AS late
   FROM app.policy_documents d JOIN app.platforms p ON p.id = d.platform_id LEFT JOIN blind ON blind.document_id = d.id
+  LEFT JOIN app.alerts a ON a.kind = 'source_blind' AND a.closed_at IS NULL AND a.subject = p.key || '/' || d.key
   CROSS JOIN clock
+  WHERE blind.since IS NOT NULL OR d.blind_since IS NOT NULL OR a.id IS NOT NULL
+     OR greatest(d.last_visit_at, d.updated_at, d.created_at) + %(blind_after)s * d.cadence <= clock.at
 ), changed AS (
   UPDATE app.policy_documents d SET blind_since = x.since,
     health = CASE WHEN x.late THEN 'late' ELSE d.health END,
