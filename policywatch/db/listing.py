@@ -22,6 +22,7 @@ __all__ = [
     "change_history",
     "changes",
     "config",
+    "digests",
     "documents",
     "draft",
     "draft_evidence",
@@ -192,6 +193,11 @@ async def users(db: Database) -> list[Row]:
 async def sessions(db: Database, *, everything: bool, limit: int = 1000) -> list[Row]:
     """One's own sessions; an administrator or auditor sees all."""
     return await db.all(_sql.sessions, all=everything, limit=limit)
+
+
+async def digests(db: Database) -> list[Row]:
+    """How the last digest of each audience ended; no addresses."""
+    return await db.all(_sql.digests)
 
 
 async def alerts(db: Database, *, everything: bool, limit: int = 1000) -> list[Row]:

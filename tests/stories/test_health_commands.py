@@ -37,6 +37,10 @@ def troubled(desk: Desk) -> Desk:
         "INSERT INTO app.workers (id, boot_id, pid, host, program, progress) VALUES ('w', 'b', 4711, 'vm', 'run',"
         f" jsonb_build_object('settings', jsonb_build_object('fault', '{_FAULT}', 'needs_restart', '[\"metrics.listen\"]'::jsonb)))"
     )
+    desk.run(
+        "INSERT INTO app.digests (audience, day, figures, state, recipients, cause)"
+        " VALUES ('operators', '2026-11-26', '{}', 'sent', 2, NULL), ('operators', '2026-11-27', '{}', 'failed', 0, 'no relay')"
+    )
     return desk
 
 
@@ -49,6 +53,7 @@ def test_what_is_blind_and_what_was_refused_is_said_and_can_be_acknowledged(trou
         "x/terms: blocked, blind since 2026-11-25 08:00, 1 of 2 pages, read by browser http,"
         " the page answers 403 Forbidden; next try " in said
     )
+    assert "digest of 2026-11-27 for operators: failed, 0 mails (no relay)" in said
     told = troubled.told("status")
     assert told["troubled"][0]["pages_blind"] == 1
     assert {row["platform"]: row["blind"] for row in told["platforms"]}["x"] == 1

@@ -152,6 +152,10 @@ SELECT id, kind, subject, audience, level, sentence, opened_at, seen_at, times, 
 FROM read.alerts
 WHERE %(all)s OR closed_at IS NULL ORDER BY id DESC LIMIT %(limit)s;
 
+-- name: digests
+-- The last one of each audience.
+SELECT DISTINCT ON (audience) audience, day, state, cause, recipients, at FROM read.digests ORDER BY audience, day DESC;
+
 -- name: request
 SELECT id, kind, state, result, requested_at, ended_at FROM read.requests WHERE id = %(request)s;
 

@@ -83,6 +83,7 @@ async def status(shell: Shell) -> None:
         workers = await listing.workers(db)
         alerts = await listing.alerts(db, everything=False)
         requests = await listing.requests(db)
+        digests = await listing.digests(db)
         facts = {row["key"]: row["value"] for row in await listing.config(db)}
         troubled = [
             d
@@ -98,6 +99,7 @@ async def status(shell: Shell) -> None:
                 "daemons": workers,
                 "alerts": alerts,
                 "requests": requests,
+                "digests": digests,
                 "troubled": troubled,
                 "frozen": facts.get("frozen"),
                 "frozen_reason": facts.get("frozen_reason"),
@@ -128,6 +130,14 @@ async def status(shell: Shell) -> None:
         click.echo(
             clean(f"  request {asked['id']} ({asked['kind']}) of {asked['requested_by']}: {asked['state']}")
         )
+    for digest in digests:
+        why = f" ({digest['cause']})" if digest["cause"] else ""
+        click.echo(
+            clean(
+                f"  digest of {digest['day']} for {digest['audience']}: {digest['state']}, "
+                f"{digest['recipients']} mails{why}"
+            )
+        )
     for alert in alerts:
         click.echo(clean(f"  {alert['level']}: {alert['sentence']}"))
 
@@ -145,6 +155,12 @@ async def _settings_findings(shell: Shell) -> AsyncIterator[Finding]:
             "fault",
             f"members.file: {settings.members.file} is not there",
             "Put the file there or mend the path.",
+        )
+    if not settings.alerts.mail_to:
+        yield (
+            "warn",
+            "alerts.mail_to is empty: operators are not mailed when a source goes blind",
+            "Name their addresses.",
         )
     if settings.fetch.contact is None:
         yield "warn", "fetch.contact is empty: platforms cannot reach you", "Set it to an address or page."
