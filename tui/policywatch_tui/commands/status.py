@@ -74,72 +74,58 @@ def _trouble(document: Mapping[str, Any]) -> str:
 @with_shell
 async def status(shell: Shell) -> None:
     """Platforms, queue, daemons, open alerts at a glance."""
-    from policywatch.db import listing, steps_listing
+    from policywatch.db import listing
 
     async with shell.database() as db:
-        platforms = await listing.platforms(db)
-        readable = await steps_listing.readable(db)
-        counts = await listing.queue_counts(db)
-        workers = await listing.workers(db)
-        alerts = await listing.alerts(db, everything=False)
-        requests = await listing.requests(db)
-        digests = await listing.digests(db)
         facts = {row["key"]: row["value"] for row in await listing.config(db)}
-        troubled = [
-            d
-            for d in await listing.documents(db)
-            if d["state"] not in ("ok", "never", "paused", "archived") or d["blind_since"] is not None
-        ]
+        told: dict[str, Any] = {
+            "platforms": await listing.platforms(db),
+            "queue": await listing.queue_counts(db),
+            "daemons": await listing.workers(db),
+            "alerts": await listing.alerts(db, everything=False),
+            "requests": await listing.requests(db),
+            "digests": await listing.digests(db),
+            "troubled": [
+                document
+                for document in await listing.documents(db)
+                if document["state"] not in ("ok", "never", "paused", "archived")
+                or document["blind_since"] is not None
+            ],
+            "frozen": facts.get("frozen"),
+            "frozen_reason": facts.get("frozen_reason"),
+        }
     if shell.as_json:
-        shell.emit(
-            {
-                "platforms": platforms,
-                "readable": readable.to_json(),
-                "queue": counts,
-                "daemons": workers,
-                "alerts": alerts,
-                "requests": requests,
-                "digests": digests,
-                "troubled": troubled,
-                "frozen": facts.get("frozen"),
-                "frozen_reason": facts.get("frozen_reason"),
-            }
-        )
+        shell.emit(told)
         return
-    if facts.get("frozen"):
-        click.echo(f"FROZEN: nothing is sent ({clean(str(facts.get('frozen_reason') or ''))}).")
-    click.echo(
-        "daemon  "
-        + (
-            ", ".join(f"{w['host']} pid {w['pid']}" for w in workers)
-            or "silent: nothing is collected or sent"
-        )
-    )
-    for line in _settings_lines(workers):
+    for line in _first_lines(told):
         click.echo(clean(line))
-    click.echo(_sources_line(platforms))
-    more = "; why not the others: policywatch documents readable" if readable.why_not else ""
-    click.echo(f"pages   {readable.sentence}{more}")
-    click.echo(
-        f"queue   {counts['undecided']} undecided, {counts['critical']} critical, {counts['snoozed']} snoozed"
-    )
-    shell.table("platforms", platforms, _PLATFORM_COLUMNS)
-    for document in troubled:
-        click.echo(clean(f"  {_trouble(document)}"))
-    for asked in requests:
-        click.echo(
-            clean(f"  request {asked['id']} ({asked['kind']}) of {asked['requested_by']}: {asked['state']}")
-        )
-    for digest in digests:
+    shell.table("platforms", told["platforms"], _PLATFORM_COLUMNS)
+    for line in _last_lines(told):
+        click.echo(clean(f"  {line}"))
+
+
+def _first_lines(told: Mapping[str, Any]) -> Iterator[str]:
+    """Whether anything is sent, who works, what is seen, what waits."""
+    if told["frozen"]:
+        yield f"FROZEN: nothing is sent ({told['frozen_reason'] or ''})."
+    beating = ", ".join(f"{w['host']} pid {w['pid']}" for w in told["daemons"])
+    yield "daemon  " + (beating or "silent: nothing is collected or sent")
+    yield from _settings_lines(told["daemons"])
+    yield _sources_line(told["platforms"])
+    counts = told["queue"]
+    yield f"queue   {counts['undecided']} undecided, {counts['critical']} critical, {counts['snoozed']} snoozed"
+
+
+def _last_lines(told: Mapping[str, Any]) -> Iterator[str]:
+    """One line for each document in trouble, request, digest and alert."""
+    yield from (_trouble(document) for document in told["troubled"])
+    for asked in told["requests"]:
+        yield f"request {asked['id']} ({asked['kind']}) of {asked['requested_by']}: {asked['state']}"
+    for digest in told["digests"]:
         why = f" ({digest['cause']})" if digest["cause"] else ""
-        click.echo(
-            clean(
-                f"  digest of {digest['day']} for {digest['audience']}: {digest['state']}, "
-                f"{digest['recipients']} mails{why}"
-            )
-        )
-    for alert in alerts:
-        click.echo(clean(f"  {alert['level']}: {alert['sentence']}"))
+        what = f"{digest['state']}, {digest['recipients']} mails{why}"
+        yield f"digest of {digest['day']} for {digest['audience']}: {what}"
+    yield from (f"{alert['level']}: {alert['sentence']}" for alert in told["alerts"])
 
 
 Finding = tuple[str, str, str]  # ok | warn | fault, what, remedy
