@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -19,6 +20,7 @@ from tests.databases import Scratch
 pytestmark = pytest.mark.needs_db
 
 CADENCE = "12 hours"
+SEED = Path(__file__).parents[1] / "sql" / "many_changes.sql"
 
 
 @pytest_asyncio.fixture
@@ -199,6 +201,25 @@ async def test_an_alert_is_recalled_after_one_two_and_four_days_until_somebody_h
     assert source.run(
         "SELECT reminders, acked_by IS NOT NULL AS seen FROM app.alerts WHERE kind = 'source_blind'"
     ) == [{"reminders": 3, "seen": True}]
+
+
+async def test_the_alert_of_a_change_that_somebody_decided_is_closed(db: Database, database: Scratch) -> None:
+    database.run(SEED.read_text(encoding="utf-8"))
+    first, second = (row["id"] for row in database.run(
+        "SELECT change_id AS id FROM app.change_states WHERE status = 'queued' ORDER BY change_id LIMIT 2"))  # fmt: skip
+    for change in (first, second):
+        database.run(
+            "INSERT INTO app.alerts (kind, subject, audience, sentence) VALUES ('change', %s, 'reviewers', 'it is critical')",
+            f"C-{change}",
+        )
+    with psycopg.connect(database.person("rita"), autocommit=True) as reviewer:
+        reviewer.execute(
+            "SELECT * FROM act.decide_change(gen_random_uuid(), %s, 1, 'accepted', NULL)", [first]
+        )
+    await Health().look(db)
+
+    rows = database.run("SELECT subject FROM app.alerts WHERE kind = 'change' AND closed_at IS NULL")
+    assert [row["subject"] for row in rows] == [f"C-{second}"]
 
 
 async def test_a_second_daemon_finds_nothing_left_to_say(db: Database, source: Scratch) -> None:
