@@ -18,6 +18,7 @@ __all__ = [
     "all_pages",
     "approval",
     "approvals",
+    "archives",
     "change",
     "change_history",
     "changes",
@@ -218,3 +219,8 @@ async def requests(db: Database) -> list[Row]:
 async def has_history(db: Database) -> bool:
     """Whether there is a version of any document."""
     return bool(await db.value(_sql.has_history))
+
+
+async def archives(db: Database) -> list[Row]:
+    """repository, documents, head, cause, failures, failing_since, last_good_at, due_at of what is followed live."""
+    return await db.all(_sql.archives)

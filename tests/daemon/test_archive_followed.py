@@ -12,7 +12,8 @@ import pygit2
 import pytest
 import pytest_asyncio
 
-from policywatch.db import archives
+from policywatch.db import archives, listing
+from policywatch.db.pool import Database
 from policywatch.settings import Settings
 from policywatch.simulated.texts import PLATFORMS, Document
 from policywatch.simulated.web import Trouble
@@ -442,3 +443,16 @@ async def test_what_is_older_than_the_commits_that_are_looked_at_has_no_date_and
     await followed.look()
     assert kinds(followed.snapshots("ad-rules")) == [("archive", "first"), ("archive", "change")]
     assert "or grew by more than 2 commits" in followed.alerts()["archive_rewritten"]
+
+
+async def test_people_see_how_archives_stand(followed: Followed) -> None:
+    (followed.folder / "archive").rename(followed.folder / "hidden")
+    await followed.look()
+
+    reader = followed.world.scratch.person("rita", "viewer")
+    async with await Database.open(reader, max_size=1) as db:
+        (row,) = await listing.archives(db)
+
+    assert row["repository"] == str(followed.folder / "archive")
+    assert (row["documents"], row["failures"]) == (2, 1)
+    assert "is not there" in row["cause"]

@@ -168,3 +168,8 @@ ORDER BY requested_at LIMIT 200;
 -- name: has_history
 -- Is there anything to compare with?
 SELECT EXISTS (SELECT FROM read.snapshots);
+
+-- name: archives
+-- Repositories that are followed live, failing ones first.
+SELECT repository, documents, head, cause, failures, failing_since, last_good_at, due_at
+FROM read.archives ORDER BY cause IS NULL, repository;
