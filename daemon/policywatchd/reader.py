@@ -40,6 +40,7 @@ class Gauged:
     signals: tuple[Mapping[str, Any], ...]
     reader_hash: bytes
     link_hash: bytes
+    kept: float = 1.0  # the share of its long lines that the last good text knows
 
 
 class Reader:
@@ -82,7 +83,20 @@ class Reader:
         task = ("quality", dict(look), head, list(lengths), last, list(neighbours), language)
         found = await self._call(_EXTRACT_SECONDS, *task)
         read, links = (bytes.fromhex(one) for one in found["hashes"])
-        return Gauged(float(found["score"]), bool(found["suspect"]), tuple(found["signals"]), read, links)
+        return Gauged(
+            float(found["score"]), bool(found["suspect"]), tuple(found["signals"]), read, links, found["kept"]
+        )
+
+    async def resembles(
+        self, text: str, last: str, others: Sequence[str], *, own: str, names: Sequence[str]
+    ) -> str:
+        """What a text is rather than this document, in words; "" for nothing else.
+
+        `others`: the last texts of other pages, `own`: what this document is called, `names`: what others are.
+        """
+        return str(
+            await self._call(_EXTRACT_SECONDS, "resembles", text, last, list(others), own, list(names))
+        )
 
     async def shell(self, body: bytes, content_type: str) -> str | None:
         """Why a page is only the shell that scripts fill; None where it is not. Raises BoundedError."""

@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from policywatch.reading import analyse, compare, extract, needs_js, preview, quality, selectors, volatile
+from policywatch.reading import (
+    analyse,
+    compare,
+    extract,
+    needs_js,
+    preview,
+    quality,
+    resemblance,
+    selectors,
+    volatile,
+)
 from policywatch.reading.rules import Rule
 
 __all__ = ["work"]
@@ -23,6 +33,8 @@ def work(task: str, *arguments: Any) -> Any:
             return _judge(*arguments)
         case "quality":
             return _quality(*arguments)
+        case "resembles":
+            return _resembles(*arguments)
         case "volatile":
             return _volatile(*arguments)
         case "preview":
@@ -60,7 +72,19 @@ def _quality(
     text = str(look["text"])
     past = quality.since(lengths, last, [bytes.fromhex(one) for one in neighbours])
     seen = quality.Look(**look, head=head.decode("utf-8", "replace")[:20_000])
-    return {**quality.judge(seen, past, language).to_json(), "hashes": _hashes(text)}
+    kept = 1.0 if last is None else resemblance.kept(text, last)
+    return {**quality.judge(seen, past, language).to_json(), "hashes": _hashes(text), "kept": kept}
+
+
+def _resembles(text: str, last: str, others: list[str], own: str, names: list[str]) -> str:
+    """What the text is rather, in words; "" where it is nothing else."""
+    if name := resemblance.titled_as(text, last, own, names):
+        return f'it bears the name of another document, "{name}"'
+    return (
+        "most of it stands on another page of the platform"
+        if resemblance.resembles(text, last, others)
+        else ""
+    )
 
 
 def _shell(body: bytes, content_type: str) -> str | None:

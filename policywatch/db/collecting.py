@@ -85,6 +85,7 @@ class Page:
     raw_sha256: bytes | None
     text_sha256: bytes | None
     engine: str | None
+    reader: str | None = None  # hash of what a reader reads in the last good text, in hexadecimal
     trial: str = "good"  # waiting, good, failed
     trial_rule_id: int | None = None  # an edited rule that waits for its trial
     trial_rule: Mapping[str, Any] | None = None

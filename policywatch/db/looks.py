@@ -26,6 +26,8 @@ __all__ = [
     "end_trial",
     "forget_variants",
     "look_later",
+    "names_around",
+    "neighbour_texts",
     "past_of",
     "remember_variant",
     "settle_change",
@@ -73,6 +75,17 @@ async def past_of(db: Database, page: int) -> Past:
     lengths = [int(row["length"]) for row in await db.all(_sql.past_of, page=page)]
     others = [str(row["reader"]) for row in await db.all(_sql.neighbours_of, page=page)]
     return Past(tuple(lengths), tuple(others))
+
+
+async def neighbour_texts(db: Database, page: int) -> list[bytes]:
+    """The hashes of the last good texts of the platform's other pages."""
+    return [bytes(row["text_sha256"]) for row in await db.all(_sql.neighbour_texts, page=page)]
+
+
+async def names_around(db: Database, page: int) -> tuple[str, list[str]]:
+    """What a page's document is called, and what the platform's other documents are."""
+    row = await db.one(_sql.names_around, page=page)
+    return ("", []) if row is None else (str(row["own"]), list(row["names"]))
 
 
 async def candidate_of(db: Database, document: int) -> Candidate | None:

@@ -10,7 +10,8 @@ import pytest_asyncio
 from policywatch.db import acts
 from policywatch.db.pool import Database
 from policywatch.errors import NotAllowed, PolicyWatchError
-from tests.daemon.told_pages import LOGIN, TOLD, Told, changed, policy, told_world
+from policywatch.simulated.texts import Document, original
+from tests.daemon.told_pages import LOGIN, TOLD, Told, changed, page, policy, told_world
 from tests.databases import Scratch
 
 pytestmark = pytest.mark.needs_db
@@ -120,3 +121,16 @@ async def test_lengths_and_neighbours_of_a_page_are_its_past(told: Told) -> None
     )
     assert all(row["signals"]["length"] > 1000 for row in rows)
     assert all(len(row["signals"]["reader"]) == 64 for row in rows if "reader" in row["signals"])
+
+
+async def test_a_page_that_shows_another_page_in_a_wording_of_today_is_held(told: Told) -> None:
+    told.set([page("terms-of-service"), page("privacy")], second_look="20 min")
+    privacy = original(Document("x", "privacy-policy"))
+    told.say(privacy, path="privacy")
+    await told.look()
+    told.say(privacy + "\n\nA paragraph that is new today, and that we have read nowhere so far.\n")
+    visited = await told.look()
+
+    assert visited.outcome == "unchanged"  # the last good text stands in
+    assert told.first_page()["health"] == "moved"
+    assert "another page of the platform" in told.first_page()["cause"]

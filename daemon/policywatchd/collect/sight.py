@@ -23,6 +23,7 @@ __all__ = ["Sight"]
 
 log = logging.getLogger("policywatch.collect")
 
+_STRANGE = 0.6  # share of the last good text's lines below which a text may be another page's
 _HEAD = 40_000  # bytes of the body in which signs are looked for
 #: What the signs of a bad capture say of the page's health; the heaviest sign decides.
 _HEALTH = {
@@ -87,12 +88,26 @@ class Sight:
                 neighbours=past.neighbours,
                 language=language,
             )
+            if not found.suspect and last is not None and found.kept < _STRANGE:
+                found = await self._as_neighbour(page.id, seen.text, last, found)
         except BoundedError as error:
             cause = f"the page cannot be judged within its limits ({error.reason})"
             return replace(seen, fault=Fault("suspect", "needs-rules", cause))
         hashes = (found.reader_hash, found.link_hash)
         seen = replace(seen, quality=found.score, signals=found.signals, hashes=hashes)
         return replace(seen, fault=_suspicion(found)) if found.suspect else seen
+
+    async def _as_neighbour(self, page: int, text: str, last: str, found: Gauged) -> Gauged:
+        """A text that has little of its own past: is it another page's, in a wording of today?"""
+        others = [
+            await contents.fetch_text(self._db, one) for one in await looks.neighbour_texts(self._db, page)
+        ]
+        own, names = await looks.names_around(self._db, page)
+        why = await self._reader.resembles(text, last, others, own=own, names=names)
+        if not why:
+            return found
+        sign = {"name": "other_page", "weight": 0.6, "detail": why}
+        return replace(found, suspect=True, score=max(found.score, 0.6), signals=(*found.signals, sign))
 
     async def _is_whole(self, seen: Seen) -> bool:
         """Whether the body has its end; one that never had one is not missed."""

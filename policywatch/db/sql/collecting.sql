@@ -29,7 +29,7 @@ RETURNING d.id, p.key AS platform, d.key AS document, p.name AS platform_name, d
 -- name: pages_of
 -- The active pages of claimed documents in reading order, each with its rule and its last good capture.
 SELECT g.id, g.document_id, g.url, g.render, g.headers, g.rule_id, r.definition AS rule, g.etag, g.last_modified,
-       c.id AS good_capture, c.rule_id AS good_rule, c.raw_sha256, c.text_sha256, c.signals ->> 'engine' AS engine,
+       c.id AS good_capture, c.rule_id AS good_rule, c.raw_sha256, c.text_sha256, c.signals ->> 'engine' AS engine, c.signals ->> 'reader' AS reader,
        g.trial, g.trial_rule_id, t.definition AS trial_rule, a.id AS accepted_capture, a.text_sha256 AS accepted_text, p.key AS platform, g.credential,
        g.step, g.step_reason, coalesce(c.step, 'http') AS good_step,
        g.step = 'browser' AND NOT EXISTS (SELECT FROM app.captures y WHERE y.page_id = g.id AND y.at > app.pw_now() - interval '7 days'

@@ -20,6 +20,22 @@ JOIN app.document_pages n ON n.document_id = o.id AND n.id <> g.id AND n.state =
 JOIN app.captures c ON c.id = n.good_capture
 WHERE g.id = %(page)s AND c.signals ? 'reader';
 
+-- name: neighbour_texts
+-- The last good texts of the platform's other pages.
+SELECT DISTINCT c.text_sha256
+FROM app.document_pages g
+JOIN app.policy_documents d ON d.id = g.document_id
+JOIN app.policy_documents o ON o.platform_id = d.platform_id
+JOIN app.document_pages n ON n.document_id = o.id AND n.id <> g.id AND n.state = 'active'
+JOIN app.captures c ON c.id = n.good_capture
+WHERE g.id = %(page)s AND c.text_sha256 IS NOT NULL LIMIT 200;
+
+-- name: names_around
+-- What the page's document is called, and what the platform's other documents are.
+SELECT d.name AS own, coalesce((SELECT array_agg(o.name) FROM app.policy_documents o
+                                WHERE o.platform_id = d.platform_id AND o.id <> d.id AND o.state <> 'archived'), '{}') AS names
+FROM app.document_pages g JOIN app.policy_documents d ON d.id = g.document_id WHERE g.id = %(page)s;
+
 -- name: candidate_of
 -- The change that waits for another look at a document, with the snapshot that it leads to; the belief is older.
 SELECT s.change_id, s.version, s.status, s.verdict, s.looks, s.severity, s.reverts, c.before_snapshot AS before_id, coalesce(a.summary, '') AS summary,
