@@ -15,10 +15,11 @@ class Server:
 
     def __init__(self) -> None:
         self.calls: list[list[int]] = []
-        self.free = asyncio.Event()
+        self.free, self.called = asyncio.Event(), asyncio.Event()
 
     async def work(self, wishes: Sequence[int]) -> list[int]:
         self.calls.append(list(wishes))
+        self.called.set()
         await self.free.wait()
         if 13 in wishes:
             raise ValueError("unlucky")
@@ -29,8 +30,7 @@ async def test_what_starts_in_one_turn_and_what_comes_meanwhile_is_two_calls() -
     server = Server()
     together = Together(server.work)
     first = [together.ask(wish) for wish in (1, 2, 3)]
-    while not server.calls:
-        await asyncio.sleep(0)
+    await server.called.wait()
     later = [together.ask(wish) for wish in (4, 5)]
     server.free.set()
 
