@@ -85,6 +85,7 @@ async def status(shell: Shell) -> None:
             "alerts": await listing.alerts(db, everything=False),
             "requests": await listing.requests(db),
             "digests": await listing.digests(db),
+            "archives": await listing.archives(db),
             "troubled": [
                 document
                 for document in await listing.documents(db)
@@ -125,6 +126,9 @@ def _last_lines(told: Mapping[str, Any]) -> Iterator[str]:
         why = f" ({digest['cause']})" if digest["cause"] else ""
         what = f"{digest['state']}, {digest['recipients']} mails{why}"
         yield f"digest of {digest['day']} for {digest['audience']}: {what}"
+    for archive in told["archives"]:
+        if archive["cause"]:
+            yield f"archive {archive['repository']} failed {archive['failures']} times: {archive['cause']}"
     yield from (f"{alert['level']}: {alert['sentence']}" for alert in told["alerts"])
 
 
