@@ -88,6 +88,24 @@ async def test_every_real_change_of_a_web_that_misbehaves_is_found_once_and_noth
     assert left == []
 
 
+async def test_a_page_that_makes_its_host_ask_for_time_does_not_hide_its_document(
+    server: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given documents of three pages, one of which answers 429 for three rounds, all on one host
+    scenario = {
+        "rounds": 6,
+        "documents": {"count": 3, "platforms": 3, "hosts": 1, "pages": [3]},
+        "bad": {"share": 0.34, "rounds": [1, 4], "lasting": [3, 3], "brief": 0, "kinds": ["too_many_wait", "too_many"]},
+        "changes": {"count": 2, "rounds": [4, 4]},
+    }  # fmt: skip
+    # when the collector visits them
+    code, report = await bench(server, tmp_path, monkeypatch, scenario)
+    # then it is told in time that they are blind, and nothing is late
+    assert report["faults"] == dict.fromkeys(report["faults"], 0), report["notes"]
+    assert code == 0
+    assert max(row["blind"] for row in report["by_round"]) > 0
+
+
 PARAGRAPH = "You may use the service as these terms say, and we may change them within thirty days. " * 20
 
 

@@ -19,7 +19,7 @@ from policywatch.domain.changes import NoiseKind
 from policywatchd.collect.composing import Composer
 from policywatchd.collect.finish import Ending, Finisher, LateResult
 from policywatchd.collect.hosts import HostBusy
-from policywatchd.collect.seen import Seen
+from policywatchd.collect.seen import Fault, Seen
 from policywatchd.collect.sight import Sight
 from policywatchd.judge.looks import Answer, Plan, Standing, decide
 from policywatchd.judge.steps import Judge, Step
@@ -86,10 +86,17 @@ class Visitor:
                 seen.append(await self._sight.see(page, claim.language))
                 self.progressed()
         except HostBusy as busy:
+            if any(not one.is_read for one in seen):
+                # A page itself made the host ask for time: put back, the visit would begin with that page again.
+                left = [_left_out(page, busy) for page in pages[len(seen) :]]
+                return await self._ended(claim, base, [*seen, *left])
             wait = timedelta(seconds=busy.seconds)
             await collecting.put_back(self._db, claim, self._worker, wait, busy.cause)
             log.info("visit_put_back document=%s seconds=%.1f", claim.name, busy.seconds)
             return Visited(claim, "put_back")
+        return await self._ended(claim, base, seen)
+
+    async def _ended(self, claim: Claim, base: Base | None, seen: Sequence[Seen]) -> Visited:
         try:
             return await self._end(claim, base, seen)
         except LateResult:
@@ -182,6 +189,12 @@ class Visitor:
             wait = min(wait, _FIRST_RETRY * 2 ** min(claim.failures, 10))
         asked = max((one.wait or 0.0 for one in faulty), default=0.0)
         return max(self._spread(wait), timedelta(seconds=asked))
+
+
+def _left_out(page: Page, busy: HostBusy) -> Seen:
+    """A page that was not asked for, because its host wants to be left alone."""
+    fault = Fault("failed", "degraded", f"not looked at: {busy.what}", passing=True)
+    return Seen(page, fault, fetched=False, wait=busy.seconds)
 
 
 def _is_behind_archive(base: Base | None, composed: Composed) -> bool:
