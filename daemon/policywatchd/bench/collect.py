@@ -164,9 +164,8 @@ class _Run:
             before, after = [
                 await asked.text(self.owner, row[f"{side}_sha256"]) for side in ("before", "after")
             ]
-            self.truth.report(row["document"], row["id"], before, after, round_)
-            if row["reverts"] or row["alternates"]:
-                self.truth.notes.append({"note": "alternates", "round": round_, **_plain(row)})
+            linked = row["reverts"] is not None or row["same_as"] is not None
+            self.truth.report(row["document"], row["id"], before, after, round_, linked=linked)
         return names
 
     async def end(self) -> None:
@@ -180,10 +179,6 @@ class _Run:
         for words in self.failures.told:
             self.truth.fault("visits_failed", "", self.truth.scenario.rounds, words=words)
         self.truth.finish(standing, texts)
-
-
-def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if not name.endswith("sha256")}
 
 
 async def run(

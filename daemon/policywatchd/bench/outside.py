@@ -151,7 +151,9 @@ class OutsideTruth:
     def snapshot(self, name: str, kind: str, text: str, round_: int) -> None:
         """Texts cannot be judged here."""
 
-    def report(self, name: str, number: int, before: str, after: str, round_: int) -> None:
+    def report(
+        self, name: str, number: int, before: str, after: str, round_: int, *, linked: bool = False
+    ) -> None:
         """A change that reached the queue in that round."""
         self.reports.append((round_, name))
 

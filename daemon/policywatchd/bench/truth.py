@@ -82,13 +82,15 @@ class Truth:
 
     # -- changes --
 
-    def report(self, name: str, number: int, before: str, after: str, round_: int) -> None:
-        """A change that reached the queue in that round."""
+    def report(
+        self, name: str, number: int, before: str, after: str, round_: int, *, linked: bool = False
+    ) -> None:
+        """A change that reached the queue in that round. `linked`: to an earlier one, as its return."""
         document = self.script.by_name[name]
         old, new = self.identify(document, before), self.identify(document, after)
         if document.flaps_at is not None:
             self._flaps[name] += 1
-            if self._flaps[name] > 1:
+            if self._flaps[name] > 1 and not linked:
                 self.fault("flapping_repeats", name, round_, change=number)
             return
         moves = [(page, a, b) for page, (a, b) in enumerate(zip(old, new, strict=True)) if a != b]
