@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 import pytest_asyncio
@@ -73,7 +73,7 @@ async def test_a_late_result_is_refused_recorded_and_dropped(world: World) -> No
         "UPDATE app.policy_documents SET lease_until = app.pw_now() - interval '1 s' WHERE owner IS NOT NULL"
     )
     report = await once(other, [claim.name])
-    finisher = Finisher(sleeper.db, sleeper.worker_id, Queue(None, Severity.HIGH))
+    finisher = Finisher(sleeper.db, sleeper.worker_id, Queue(None, Severity.HIGH, date.today))
 
     with pytest.raises(LateResult):
         await finisher.finish(Ending(claim, None, [], timedelta(hours=1)))

@@ -241,7 +241,7 @@ def test_leases_grace_retries_and_expiry_read_one_clock() -> None:
 #: Where the daemon or the door may ask the computer for the time of day: nothing that they decide hangs on it.
 WALL_CLOCKS = {
     "daemon/policywatchd/service.py": "today, for what a text says of dates",
-    "daemon/policywatchd/collect/fetch.py": "Retry-After as a date is the other server's wall clock",
+    "daemon/policywatchd/collect/headers.py": "Retry-After as a date is the other server's wall clock",
     "policywatch/db/backup.py": "the name of a backup's folder",
 }
 _WALL = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 from policywatch.db import contents, judging, looks, workers
 from policywatch.db.collecting import Base, Claim
@@ -40,14 +40,14 @@ class Queue:
     """Writes what `Judge` and `looks.decide` decided.
 
     `second_look`: how long a change waits to be seen again before people see it (None: not at all).
-    `alert_from`: the severity from which reviewers are alerted.
+    `alert_from`: the severity from which reviewers are alerted. `today`: for what a text says of dates.
     """
 
     def __init__(
         self,
         second_look: timedelta | None,
         alert_from: Severity,
-        today: Callable[[], date] = lambda: datetime.now(UTC).date(),
+        today: Callable[[], date],
     ) -> None:
         self._second_look, self._alert_from, self._today = second_look, alert_from, today
 
