@@ -15,4 +15,4 @@ ORDER BY c.position;
 
 -- name: all_snapshots
 -- The whole history of a document, oldest first.
-SELECT id, fetched_at, source, kind, text_sha256 FROM read.snapshots WHERE document_id = %(document_id)s ORDER BY id;
+SELECT id, fetched_at, source, kind, text_sha256 FROM read.snapshots WHERE document_id = %(document_id)s AND believed ORDER BY id;

@@ -19,7 +19,7 @@ FROM read.workers WHERE alive OR %(all)s ORDER BY alive DESC, heartbeat_at DESC;
 SELECT key, value, updated_at, updated_by FROM read.config ORDER BY key;
 
 -- name: documents
-SELECT id, platform, document, document_name, state, health, cause, failures, failing_since, last_visit_at, last_good_at,
+SELECT id, platform, platform_name, document, document_name, state, health, cause, failures, failing_since, last_visit_at, last_good_at,
        last_change_at, due_at, pages, pages_failing, pages_blind, blind_since, step, paused_reason, version
 FROM read.documents
 WHERE (%(platform)s::text IS NULL OR platform = %(platform)s) AND (%(document)s::text IS NULL OR document = %(document)s)
