@@ -112,6 +112,24 @@ async def test_an_accepted_capture_counts_though_the_page_cannot_be_read(
     assert await told.looks(STUB) == ["unchanged"]
 
 
+async def test_an_accepted_capture_stands_though_the_page_shows_yet_another_wall(
+    told: Told, database: Scratch
+) -> None:
+    await told.look()
+    await told.looks(STUB, STUB)
+    capture = told.first_page()["suspect_capture"]
+    async with await Database.open(database.person("edna", "editor"), application="test") as edna:
+        await acts.accept_capture(edna, capture)
+
+    assert await told.looks(WALL) == ["change"]
+    rows = told.world.rows(
+        "SELECT encode(reader_hash, 'hex') AS reader FROM app.policy_snapshots ORDER BY id DESC LIMIT 1"
+    )
+    stored = told.world.value("SELECT signals ->> 'reader' FROM app.captures WHERE id = %s", capture)
+    assert rows == [{"reader": stored}]
+    assert await told.looks(STUB, WALL) == ["unchanged", "failed"]
+
+
 async def test_lengths_and_neighbours_of_a_page_are_its_past(told: Told) -> None:
     await told.look()
     await told.looks(changed("You may appeal at any time."), changed("You may appeal at any time."))

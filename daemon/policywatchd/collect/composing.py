@@ -52,7 +52,7 @@ class Composer:
             parts.append(Part(page.id, page.rule_id, page.url, sha256, step))
             if text is not None:
                 texts[page.id] = text
-        made = Composed(tuple(parts), texts, fresh, len(seen), seen[0].hashes if len(parts) == 1 else None)
+        made = Composed(tuple(parts), texts, fresh, len(seen), _hashes(seen) if len(parts) == 1 else None)
         if base is None or base.open or not is_made_of(base.origin, parts):
             for part in parts:
                 if part.page_id not in texts:
@@ -65,6 +65,12 @@ class Composer:
         (row,) = await collecting.captures_of(self._db, [page.good_capture])
         text = await self._judge.text_again(row, page)
         return text if text is not None else await contents.fetch_text(self._db, page.text_sha256)
+
+
+def _hashes(seen: Sequence[Seen]) -> tuple[bytes, bytes] | None:
+    """The hashes of the one text, where this visit read and judged it; not those of a look that another stands for."""
+    only = seen[0] if len(seen) == 1 else None
+    return only.hashes if only is not None and only.fault is None and only.text is not None else None
 
 
 def _sha256(seen: Seen) -> bytes:
