@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -197,8 +196,7 @@ async def run(
         _write_truth(truth_file, script)
     began, length = time.monotonic(), scenario.cadence * _LONGER
     async with contextlib.AsyncExitStack() as ends:
-        folder = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="policywatch-bench-web-")))
-        mine = settings_of(scenario, script.platforms() if script else platforms_of(scenario), folder)
+        mine = settings_of(scenario, script.platforms() if script else platforms_of(scenario))
         say(0, scenario.rounds + 1, "Making a scratch database ...")
         superuser, postmaster = await maintenance(settings, ends, extra=QUICK)
         made = await scratch(superuser, ends, postmaster=postmaster)

@@ -107,7 +107,7 @@ async def _size(
     file.write_text(json.dumps(_scenario(documents)), encoding="utf-8")
     scenario = load_scenario(file)
     script = Script(scenario)
-    mine = settings_of(scenario, script.platforms(), folder)
+    mine = settings_of(scenario, script.platforms())
     superuser, postmaster = await maintenance(settings, ends, extra=QUICK)
     made = await scratch(superuser, ends, postmaster=postmaster)
     owner = await ends.enter_async_context(await open_one(made.owner))

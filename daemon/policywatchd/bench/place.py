@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import random
 import signal
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, TypeVar
+
+from pydantic import ValidationError
 
 from policywatch.db.pool import Database
 from policywatch.db.scratch import Scratch
-from policywatch.errors import PolicyWatchError
-from policywatch.settings import Settings, load
+from policywatch.errors import PolicyWatchError, UsageError
+from policywatch.settings import Settings
 from policywatch.simulated.scenario import Scenario
 from policywatchd.collect.loop import open_schedule
 from policywatchd.schedule import Schedule
@@ -51,8 +51,11 @@ class Failures(logging.Handler):
         logging.getLogger("policywatch.collect").removeHandler(self)
 
 
-def settings_of(scenario: Scenario, platforms: Mapping[str, Any], folder: Path) -> Settings:
-    """The settings of the daemon that visits a scenario; nothing of a real installation is in them."""
+def settings_of(scenario: Scenario, platforms: Mapping[str, Any]) -> Settings:
+    """The settings of the daemon that visits a scenario; nothing of a real installation is in them.
+
+    Raises UsageError for values of `fetch` or `rule` that no settings file may hold.
+    """
     fetch = {
         "min_gap": "0.05 s",
         "timeout": "2 s",
@@ -61,10 +64,13 @@ def settings_of(scenario: Scenario, platforms: Mapping[str, Any], folder: Path) 
         "render": "off",
     }
     fetch |= {"cadence": f"{scenario.cadence.total_seconds():g} s", **scenario.fetch}
-    file = folder / "policywatch.yaml"
-    written = {"catalogue": "none", "platforms": platforms, "fetch": fetch}
-    file.write_text(json.dumps(written), encoding="utf-8")
-    return load(file, {})
+    try:
+        # Not by a file: five thousand documents are more than one may hold.
+        return Settings.model_validate({"catalogue": "none", "platforms": platforms, "fetch": fetch})
+    except ValidationError as fault:
+        first = fault.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise UsageError(f"The scenario's settings are faulty: {key}: {first['msg']}.") from None
 
 
 @asynccontextmanager
@@ -77,7 +83,7 @@ async def collector(
         draw = random.Random(seed)  # noqa: S311 (waits and spreads; no secret)
         service = Service(db, settings, network=network, program="bench", draw=draw)
         try:
-            await reconcile(db, settings)
+            await reconcile(db, settings, force=True)
             async with open_schedule(service) as schedule:
                 yield service, schedule
         finally:
