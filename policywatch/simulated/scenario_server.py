@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from policywatch.simulated.scenario import BadKind
 from policywatch.simulated.scenario_file import load
 from policywatch.simulated.scenario_script import Script
 from policywatch.simulated.scenario_web import Request, ScenarioWeb
@@ -52,7 +53,9 @@ def figures(log: Sequence[Request], gap: float, before: dict[str, float] | None 
             if since < gap:
                 close.append(f"{host}{request.path} {since:.3f} s after {last}")
             last = f"{request.path} ({request.status})"
-            before[host] = max(request.ended, before.get(host, request.ended))
+            # Who gave up waiting is gone before we see it: of a silent answer only the beginning is sure.
+            ended = request.began if request.bad == BadKind.NO_ANSWER else request.ended
+            before[host] = max(ended, before.get(host, ended))
     return {
         "requests": len(log),
         "robots": sum(one.path == "/robots.txt" for one in log),
