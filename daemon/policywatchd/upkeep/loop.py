@@ -10,7 +10,7 @@ from policywatchd.upkeep.digest import Digesting
 from policywatchd.upkeep.exposition import serve_metrics
 from policywatchd.upkeep.health import Health
 from policywatchd.upkeep.measures import forget_old, store_measures
-from policywatchd.upkeep.requests import serve_waiting
+from policywatchd.upkeep.requests import Serving
 from policywatchd.upkeep.seals import Sealer
 from policywatchd.upkeep.sessions import cut, end_silent, know_people
 
@@ -24,7 +24,7 @@ _LOOK = 5.0
 
 async def run(service: Service) -> None:
     """Serve requests and figures and keep order until the daemon stops."""
-    sealer, health, digesting = Sealer(), Health(), Digesting()
+    serving, sealer, health, digesting = Serving(), Sealer(), Health(), Digesting()
     chores: list[tuple[float, Callable[[Service], Awaitable[object]]]] = [
         (_LOOK, lambda service: sealer.look(service.db)),
         # At every turn: a hint wakes the loop when a session is ended and when people change.
@@ -41,11 +41,12 @@ async def run(service: Service) -> None:
         async with serve_metrics(service):
             while not service.stopping.is_set():
                 service.progress("upkeep")
-                await serve_waiting(service)
+                await serving.look(service)
                 for number, (every, chore) in enumerate(chores):
                     if time.monotonic() - done[number] >= every:
                         await chore(service)
                         done[number] = time.monotonic()
                 await service.pause("upkeep", _LOOK)
     finally:
+        await serving.close()
         await digesting.close()
