@@ -140,6 +140,8 @@ async def test_with_a_second_look_a_change_waits_until_it_is_seen_again(world: W
     await look(service, settings)
 
     assert (waiting, world.value("SELECT status FROM app.change_states")) == ("second_look", "queued")
+    first, second = [request for request in world.web.log if request.path == "/terms-of-service"][-2:]
+    assert first.has_validators and not second.has_validators
 
 
 async def test_a_host_that_asks_to_wait_is_left_alone(world: World) -> None:

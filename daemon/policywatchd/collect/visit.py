@@ -83,7 +83,7 @@ class Visitor:
             for page in pages:
                 if seen and not await self._renew(claim):
                     break  # another holds it: the finish below proves and records it
-                seen.append(await self._sight.see(page, claim.language))
+                seen.append(await self._sight.see(_whole(page, base), claim.language))
                 self.progressed()
         except HostBusy as busy:
             if any(not one.is_read for one in seen):
@@ -195,6 +195,13 @@ def _left_out(page: Page, busy: HostBusy) -> Seen:
     """A page that was not asked for, because its host wants to be left alone."""
     fault = Fault("failed", "degraded", f"not looked at: {busy.what}", passing=True)
     return Seen(page, fault, fetched=False, wait=busy.seconds)
+
+
+def _whole(page: Page, base: Base | None) -> Page:
+    """The page to be asked for whole where something is open: "not modified" is no second look."""
+    if base is None or not base.open:
+        return page
+    return replace(page, etag=None, last_modified=None)
 
 
 def _is_behind_archive(base: Base | None, composed: Composed) -> bool:
