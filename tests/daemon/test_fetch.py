@@ -138,6 +138,13 @@ async def _to_file(head: str, writer: asyncio.StreamWriter) -> None:
     writer.write(page(b"", "Location: file:///etc/passwd", status="302 Found"))
 
 
+def _to(location: str) -> Handler:
+    async def handler(head: str, writer: asyncio.StreamWriter) -> None:
+        writer.write(page(b"", f"Location: {location}", status="302 Found"))
+
+    return handler
+
+
 @pytest.mark.parametrize(
     ("handler", "code"),
     [
@@ -152,6 +159,10 @@ async def _to_file(head: str, writer: asyncio.StreamWriter) -> None:
         (_inward, "wall"),
         (_round, "redirect"),
         (_to_file, "redirect"),
+        (_to("http://xn--0/"), "redirect"),  # names that no rule of names allows
+        (_to("http://xn--a-ecp.test/"), "redirect"),
+        (_to("http://y.test:99999999999999999999/"), "redirect"),
+        (_to("http://y.test:65616/"), "redirect"),  # its last sixteen bits are 80
     ],
 )
 async def test_a_hostile_answer_ends_in_a_named_fault_within_the_limits(handler: Handler, code: str) -> None:
@@ -175,6 +186,29 @@ async def test_a_redirect_is_followed_and_told() -> None:
 
     assert (got.body, got.final_url) == (b"found", "http://y.test/terms")
     assert got.redirects == ({"status": 301, "from": "http://x.test/", "to": "http://y.test/terms"},)
+
+
+async def test_a_value_that_no_header_can_carry_is_told_without_the_value() -> None:
+    async def handler(head: str, writer: asyncio.StreamWriter) -> None:
+        writer.write(page(b"found"))
+
+    ask = Ask("http://x.test/", "agent", secret={"Authorization": "Bearer hidden-word "})
+    with pytest.raises(FetchFault) as fault:
+        await asked(handler, ask)
+
+    assert fault.value.code == "address" and "hidden-word" not in fault.value.what
+
+
+async def test_a_kept_validator_can_be_sent_again() -> None:
+    async def handler(head: str, writer: asyncio.StreamWriter) -> None:
+        writer.write(page(b"found", 'ETag: "a" \x01', "Last-Modified: " + "x" * 499 + " y"))
+
+    got = await asked(handler)
+
+    await asked(
+        handler,
+        Ask("http://x.test/", "a", etag=got.headers["etag"], last_modified=got.headers["last-modified"]),
+    )
 
 
 @pytest.mark.parametrize(

@@ -258,6 +258,21 @@ async def test_a_credential_goes_with_the_request_to_its_own_host_alone(
     assert not database.run("SELECT FROM app.captures c WHERE c::text LIKE '%%s3cret%%'")
 
 
+async def test_a_credential_with_a_blank_at_its_end_is_never_quoted_in_a_cause(
+    database: Scratch, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def use(db: Database, keys: object, platform: str, name: str, purpose: str) -> str:
+        return "s3cret-value "
+
+    monkeypatch.setattr(credentials, "use", use)
+    async with open_world(database, credential={"name": "token"}) as world:
+        await world.look()
+        row = world.page()
+
+    assert row["health"] == "blocked" and "x/token" in row["cause"]
+    assert "s3cret" not in f"{row}{caplog.text}"
+
+
 async def test_a_credential_that_is_not_there_blocks_its_page_and_says_so(database: Scratch) -> None:
     async with open_world(database, credential={"name": "token"}) as world:
         await world.look()

@@ -26,7 +26,18 @@ from policywatchd.collect import headers as headers_
 from policywatchd.collect.headers import retry_after
 from policywatchd.collect.wall import WallRefusal
 
-__all__ = ["Ask", "FetchFault", "Fetched", "Lane", "Limits", "Transport", "Turn", "fetch", "retry_after"]
+__all__ = [
+    "Ask",
+    "FetchFault",
+    "Fetched",
+    "Lane",
+    "Limits",
+    "Transport",
+    "Turn",
+    "fetch",
+    "parsed",
+    "retry_after",
+]
 
 
 class Transport(Protocol):
@@ -63,6 +74,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _OF_THE_HOST = frozenset({"timeout", "connect", "cut"})  # faults that its breaker counts
 _PERMANENT = frozenset({301, 308})
 _CONNECT_WITHIN = 20.0  # seconds for one address of a host
+_LAST_PORT = 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,10 +184,18 @@ async def fetch(transport: Transport, ask: Ask, limits: Limits, lane: Lane) -> F
                 return fetched
 
 
+def parsed(url: httpx.URL) -> httpx.URL:
+    """The address without its fragment. ValueError for a host that is no name, and a port that is none."""
+    if not 0 < (url.port or 80) <= _LAST_PORT:
+        raise ValueError
+    _ = url.host  # which raises for an A-label that stands for no name
+    return url.copy_with(fragment=None)
+
+
 def _start(ask: Ask) -> _Way:
     try:
         way = _Way(ask.url)
-        if way.url.scheme in ("http", "https") and way.url.host:
+        if parsed(way.url).scheme in ("http", "https") and way.url.host:
             return way
     except (httpx.InvalidURL, ValueError):
         pass
@@ -204,7 +224,7 @@ class _Way:
     def turn(self, status: int, location: str) -> None:
         """Go on to where the answer points, if that is allowed."""
         try:
-            target = self.url.join(location).copy_with(fragment=None)
+            target = parsed(self.url.join(location))
         except (httpx.InvalidURL, ValueError):
             raise self.fault("redirect", "the redirect points to no address") from None
         if target.scheme not in ("http", "https") or not target.host:
@@ -246,6 +266,8 @@ async def _hop(transport: Transport, ask: Ask, limits: Limits, way: _Way, turn: 
         raise way.fault("connect", _connect_words(error)) from None
     except httpcore.TimeoutException:
         raise way.fault("timeout", f"no answer within {limits.seconds:g} s") from None
+    except httpcore.LocalProtocolError:  # its words quote the header, which may hold a credential
+        raise way.fault("address", "a header of the request holds what no header can carry") from None
     except (httpcore.NetworkError, httpcore.ProtocolError, ssl.SSLError) as error:
         raise way.fault("cut", f"the answer broke off ({_short(error)})") from None
     except zlib.error:

@@ -38,7 +38,8 @@ def kept(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _printable(value: str) -> str:
-    return value if value.isprintable() else "".join(sign for sign in value if sign.isprintable())
+    shown = value if value.isprintable() else "".join(sign for sign in value if sign.isprintable())
+    return shown.strip()  # a validator goes back in a header, which has no blanks around its value
 
 
 def retry_after(value: str, now: datetime | None = None) -> float | None:

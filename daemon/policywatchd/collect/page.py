@@ -131,7 +131,7 @@ class PageReader:
             value = await self._secret(page.platform, page.credential)
         except PolicyWatchError as error:
             raise FetchFault(error.what, code="credential", remedy=error.remedy) from None
-        if not value.isascii() or not value.isprintable():
+        if not value.isascii() or not value.isprintable() or value != value.strip():
             what = f"the credential {page.platform}/{page.credential} holds signs that no header can carry"
             raise FetchFault(what, code="credential")
         marked = {name: text for name, text in page.headers.items() if CREDENTIAL_MARK in text}

@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 
-from policywatchd.collect.fetch import Ask, Fetched, FetchFault, Lane, Limits, retry_after
+from policywatchd.collect.fetch import Ask, Fetched, FetchFault, Lane, Limits, parsed, retry_after
 from policywatchd.render.wire import PING, Answer, BadLine
 from policywatchd.render.wire import Ask as Line
 
@@ -56,7 +56,10 @@ class Renderer:
         """
         await self._knock()
         redirects: list[dict[str, str | int]] = []
-        url, host, spent = httpx.URL(ask.url), "", 0.0
+        try:
+            url, host, spent = parsed(httpx.URL(ask.url)), "", 0.0
+        except (httpx.InvalidURL, ValueError):
+            raise FetchFault("the address is none of the web", code="address") from None
         async with AsyncExitStack() as held:
             while True:
                 try:
@@ -151,7 +154,7 @@ def _line(ask: Ask, url: httpx.URL, limits: Limits, watch: tuple[str, ...]) -> L
 def _target(answer: Answer, url: httpx.URL, redirects: list[dict[str, str | int]], spent: float) -> httpx.URL:
     """Where the page leads, if that is allowed."""
     try:
-        target = httpx.URL(answer.location or "").copy_with(fragment=None)
+        target = parsed(httpx.URL(answer.location or ""))
     except (httpx.InvalidURL, ValueError):
         raise _fault("redirect", "the redirect points to no address", url, redirects, spent) from None
     if target.scheme not in ("http", "https") or not target.host:

@@ -109,7 +109,7 @@ class Gate(httpcore.AsyncNetworkBackend):
                 found = await self._resolver(host, port)
         except TimeoutError:
             raise httpcore.ConnectTimeout(f"no name server answered for {host}") from None
-        except (OSError, UnicodeError):
+        except (OSError, ValueError, OverflowError):  # beside errors of the network: what is no name, no port
             raise httpcore.ConnectError(f"the name {host} is not known") from None
         if not found:
             raise httpcore.ConnectError(f"the name {host} has no address")
