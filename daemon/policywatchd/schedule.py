@@ -24,7 +24,7 @@ log = logging.getLogger("policywatch.collect")
 
 _LONGEST_IDLE = 5.0  # seconds between two looks when nothing is due
 _GATHER = 0.01  # seconds in which visits that end together are followed by one claim
-_JOB_SECONDS = 900.0  # one document with all its pages; each page has a limit of its own
+_JOB_SECONDS = 3600.0  # one document with all its pages, each with limits; a minute may lie between two
 _STOP_SECONDS = 30.0
 
 

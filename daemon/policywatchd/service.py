@@ -268,7 +268,8 @@ class Service:
 def lease_for(settings: Settings) -> timedelta:
     """How long a claim holds: a page's whole time, its reading, and some air; renewed by each page.
 
-    With a browser a page may take its time by plain HTTP, wait for its turn there as long, and be built as long.
+    With a browser a page may take its time by plain HTTP, wait for its turn there as long, and be built as long. A
+    trial asks its host twice, and robots.txt may want a minute between requests.
     """
     fetch = settings.fetch
-    return fetch.timeout * (1 if fetch.render == "off" else 3) + timedelta(seconds=30)
+    return fetch.timeout * (1 if fetch.render == "off" else 3) + timedelta(minutes=3)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from policywatchd.collect import hosts
 from tests.daemon.told_pages import TOLD, Told, page, policy, told_world
 from tests.databases import Scratch
 
@@ -89,3 +90,21 @@ async def test_a_document_without_one_readable_page_has_failed(told: Told) -> No
 
     assert visited.outcome == "failed"
     assert told.document()["cause"].endswith("and 30 more of 31 pages")
+
+
+async def test_pages_of_a_host_that_wants_half_a_minute_between_requests_are_all_read(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        told.later(f"{seconds:.1f} seconds")
+
+    monkeypatch.setattr(hosts, "_sleep", sleep)
+    told.set([page(path) for path in PATHS[:2]])
+    told.say(b"User-agent: *\nCrawl-delay: 30\n", path="robots.txt")
+    visited = await told.look()
+
+    assert (visited.outcome, list(visited.unread)) == ("first", [])
+    assert len(slept) == 3 and all(25 < seconds < 40 for seconds in slept)  # two trials of two fetches

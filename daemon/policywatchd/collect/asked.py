@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from policywatch.db import collecting, contents, requests, rereading
@@ -16,7 +17,7 @@ from policywatch.db.collecting import Claim, Page
 from policywatch.db.requests import Request
 from policywatch.errors import PolicyWatchError
 from policywatch.reading.rules import ExtractionError, Rule
-from policywatchd.collect.hosts import HostBusy
+from policywatchd.collect.hosts import HostBusy, patiently
 from policywatchd.collect.rereading import reextract
 from policywatchd.collect.seen import Seen
 from policywatchd.collect.sight import Sight
@@ -79,7 +80,7 @@ async def _tried(service: Service, sight: Sight, page: Page, language: str) -> d
         tried_page(page), trial="waiting", trial_rule_id=None, good_capture=None, accepted_capture=None
     )
     try:
-        seen = await sight.see(fresh, language)
+        seen = await patiently(partial(sight.see, fresh, language))
     except HostBusy as busy:
         return {"url": page.url, "trial": "failed", "cause": busy.what}
     good = seen.trial is not None and seen.trial.good

@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from http import HTTPStatus
+from typing import TypeVar
 
 import httpx
 
@@ -23,9 +24,13 @@ from policywatch.db.pool import Database
 from policywatch.errors import PolicyWatchError
 from policywatchd.collect.together import Together
 
-__all__ = ["HostBusy", "Lanes", "Turn"]
+__all__ = ["HostBusy", "Lanes", "Turn", "patiently"]
+
+T = TypeVar("T")
 
 _POLL = 0.5  # seconds between two looks at a lane that another daemon holds
+_LONGEST_GAP = 300.0  # seconds; robots.txt can ask for 75, the settings for more
+_sleep = asyncio.sleep
 _WAITERS = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
@@ -43,6 +48,20 @@ class HostBusy(PolicyWatchError):
     def cause(self) -> str | None:
         """What a person should know of it: nothing where it is only our own turn that has to be waited for."""
         return self.what if self.why in ("asked", "breaker") else None
+
+
+async def patiently(look: Callable[[], Awaitable[T]]) -> T:
+    """What `look` gives; where nothing but the gap of its host stands in the way, after that gap.
+
+    For what goes on in a visit: put back, the visit would begin at its first page again, and never come to this one.
+    """
+    try:
+        return await look()
+    except HostBusy as busy:
+        if busy.why != "gap" or busy.seconds > _LONGEST_GAP:
+            raise
+        await _sleep(busy.seconds)
+    return await look()
 
 
 class Turn:

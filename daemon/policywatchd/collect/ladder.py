@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from typing import Literal
 
 from policywatch.db.collecting import Page
+from policywatchd.collect.hosts import patiently
 from policywatchd.collect.page import PageReader
 from policywatchd.collect.render import Renderer
 from policywatchd.collect.seen import Fault, Seen
@@ -67,7 +69,7 @@ class Ladder:
         if reason is None:
             return seen
         log.info("page_climbs page=%d reason=%s", page.id, reason)
-        built = await self._built(page, reason)
+        built = await patiently(partial(self._built, page, reason))
         if seen.text is not None and (not built.fetched or built.text == seen.text):
             return seen  # a short page, and no more than that, as far as is known
         if not built.fetched:

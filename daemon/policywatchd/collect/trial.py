@@ -10,11 +10,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 from policywatch.db.collecting import Page
 from policywatch.reading.extract import MIN_TEXT
 from policywatch.reading.rules import ExtractionError
+from policywatchd.collect.hosts import patiently
 from policywatchd.collect.seen import Fault, Seen, Trial
 from policywatchd.reader import BoundedError, Reader
 
@@ -93,18 +95,17 @@ class Trials:
 
     async def _second(self, candidate: Page, first: Seen) -> _Second:
         assert first.text is not None
-        again = await self._pages.read(
-            replace(
-                candidate,
-                etag=None,
-                last_modified=None,
-                raw_sha256=None,
-                text_sha256=None,
-                step=first.step,  # the two are compared: by the same step of the ladder
-                step_reason=first.step_reason,
-                plain_due=False,
-            )
+        whole = replace(
+            candidate,
+            etag=None,
+            last_modified=None,
+            raw_sha256=None,
+            text_sha256=None,
+            step=first.step,  # the two are compared: by the same step of the ladder
+            step_reason=first.step_reason,
+            plain_due=False,
         )
+        again = await patiently(partial(self._pages.read, whole))
         if again.fault is not None or again.text is None:
             cause = again.fault.cause if again.fault is not None else "it brought no page"
             learned = again.fault is not None and again.fault.state == "suspect"

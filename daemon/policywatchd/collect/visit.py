@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 
 from policywatch.db import collecting, looks
 from policywatch.db.collecting import Base, Claim, Page
@@ -18,7 +19,7 @@ from policywatch.db.pool import Database
 from policywatch.domain.changes import NoiseKind
 from policywatchd.collect.composing import Composer
 from policywatchd.collect.finish import Ending, Finisher, LateResult
-from policywatchd.collect.hosts import HostBusy
+from policywatchd.collect.hosts import HostBusy, patiently
 from policywatchd.collect.seen import Fault, Seen
 from policywatchd.collect.sight import Sight
 from policywatchd.judge.looks import Answer, Plan, Standing, decide
@@ -83,7 +84,8 @@ class Visitor:
             for page in pages:
                 if seen and not await self._renew(claim):
                     break  # another holds it: the finish below proves and records it
-                seen.append(await self._sight.see(_whole(page, base), claim.language))
+                see = partial(self._sight.see, _whole(page, base), claim.language)
+                seen.append(await (patiently(see) if seen else see()))
                 self.progressed()
         except HostBusy as busy:
             if any(not one.is_read for one in seen):
