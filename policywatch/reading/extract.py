@@ -17,7 +17,7 @@ from urllib.parse import urljoin
 from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
 from policywatch.reading import filters, json_text
-from policywatch.reading.formats import Format, decoded, format_of
+from policywatch.reading.formats import Format, decoded, format_of, whole_signs
 from policywatch.reading.rules import ExtractionError, Range, Rule
 from policywatch.reading.walk import Marks, Writer, walk
 
@@ -61,7 +61,7 @@ def extract(body: bytes, content_type: str, rule: Rule, base_url: str) -> str:
         if one.text is not None:
             text = one.text(text)
     text = _MANY_LINES.sub("\n\n", text).strip("\n ")
-    if not text:
+    if not text.strip():
         raise ExtractionError(
             "The declared part of the page holds no text.",
             remedy="Look at the page: it may need a browser to render, or its shape has changed.",
@@ -153,7 +153,7 @@ def _from_json(source: str, rule: Rule, base_url: str, chosen: tuple[filters.Fil
     ]
     inner = tuple(part for part in rule.remove if not json_text.is_path(part))
     writer = Writer(base_url, chosen)
-    for value in json_text.values(source, select, remove):
+    for value in map(whole_signs, json_text.values(source, select, remove)):
         if _HTML_IN_TEXT.search(value):
             _write_part(value, inner, writer)
             continue

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from policywatch.reading.rules import ExtractionError
 
-__all__ = ["Format", "decoded", "format_of"]
+__all__ = ["Format", "decoded", "format_of", "whole_signs"]
 
 
 class Format(StrEnum):
@@ -52,7 +52,7 @@ def format_of(body: bytes, content_type: str, *, paths: bool = False) -> Format:
         return Format.PDF
     if body.startswith(_BINARY):
         raise ExtractionError(
-            f"The page is a binary file ({kind or 'of unknown type'}), not a text.",
+            f"The page is a binary file ({_shown(kind) or 'of unknown type'}), not a text.",
             remedy="Name the address of the policy as a web page, a PDF, a text or a JSON answer.",
             code="binary",
         )
@@ -65,7 +65,7 @@ def format_of(body: bytes, content_type: str, *, paths: bool = False) -> Format:
         )
     if known is None and kind not in _UNSAID and not kind.startswith("text/"):
         raise ExtractionError(
-            f"The page is of type {kind[:80]}; HTML, PDF, JSON, Markdown and plain text can be read.",
+            f"The page is of type {_shown(kind)}; HTML, PDF, JSON, Markdown and plain text can be read.",
             remedy="Name the address of the policy as a web page.",
             code="content_type",
         )
@@ -80,6 +80,19 @@ def format_of(body: bytes, content_type: str, *, paths: bool = False) -> Format:
 
 def decoded(body: bytes, content_type: str) -> str:
     """By byte order mark, header, the page's own word, UTF-8, else Windows-1252, in this order."""
+    return whole_signs(_decoded(body, content_type))
+
+
+def whole_signs(text: str) -> str:
+    """`text` with halves of a sign (surrogates, which no file can hold) put together, else unreadable."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def _decoded(body: bytes, content_type: str) -> str:
     if body.startswith(b"\xef\xbb\xbf"):
         return body[3:].decode("utf-8", "replace")
     if body.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -104,6 +117,10 @@ def _content_type(value: str) -> tuple[str, str]:
     kind = message.get_content_type() if "/" in value else ""
     charset = message.get_param("charset", "")
     return kind, charset if isinstance(charset, str) else ""
+
+
+def _shown(kind: str) -> str:
+    return "".join(sign if sign.isprintable() else " " for sign in kind[:80])
 
 
 def _looks_like_html(body: bytes) -> bool:

@@ -183,3 +183,29 @@ def test_a_rule_comes_back_from_its_stored_form() -> None:
     assert Rule.from_json({"select": "main"}) == Rule(("main",))
     with pytest.raises(UsageError, match="startsBefore"):
         Range.from_json({"startsBefore": "h1"})
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "select"),
+    [
+        (b'{"a": "Half a sign \\ud800 and a whole one \\ud83d\\ude00."}', "application/json", "$.a"),
+        (
+            b"Half a sign \\ud800 and a whole one \\ud83d\\ude00.",
+            "text/plain; charset=unicode_escape",
+            "body",
+        ),
+    ],
+)
+def test_half_a_sign_is_shown_as_unreadable_and_can_be_stored(
+    body: bytes, content_type: str, select: str
+) -> None:
+    text = extract(body, content_type, Rule((select,)), "http://x.test/")
+
+    assert text.encode().decode() == "Half a sign \ufffd and a whole one \U0001f600.\n"
+
+
+def test_no_control_character_of_a_header_reaches_a_sentence() -> None:
+    with pytest.raises(ExtractionError) as fault:
+        extract(b"terms " * 30, "foo/\x1b[31mred", Rule(("body",)), "http://x.test/")
+
+    assert fault.value.what.isprintable()

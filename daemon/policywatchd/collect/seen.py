@@ -16,13 +16,19 @@ __all__ = ["Fault", "Seen", "Trial", "of_code", "of_status"]
 class Fault:
     """Why a page cannot be read: `state` of its capture (failed, suspect), `health`, and a sentence.
 
-    `passing`: likely to be over soon, so that the next look comes before the cadence.
+    `passing`: likely to be over soon, so that the next look comes before the cadence. The sentence goes into tables,
+    logs, alerts and mails: what a page or its server put into it is printable, on one line.
     """
 
     state: str
     health: str
     cause: str
     passing: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.cause.isprintable():
+            shown = "".join(sign if sign.isprintable() else " " for sign in self.cause)
+            object.__setattr__(self, "cause", shown)
 
 
 @dataclass(frozen=True, slots=True)
