@@ -33,7 +33,16 @@ from policywatch.db.embedded import Server
 from policywatch.db.logins import verifier
 from policywatch.errors import ServiceAway
 
-__all__ = ["Cluster", "Scratch", "database", "embedded_folder", "module_database", "server", "template"]
+__all__ = [
+    "Cluster",
+    "Scratch",
+    "database",
+    "embedded_folder",
+    "migrated",
+    "module_database",
+    "server",
+    "template",
+]
 
 QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 CLOCK = Path(__file__).with_name("sql") / "clock.sql"
@@ -221,7 +230,12 @@ def server() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def template(server: Cluster) -> str:
-    """The name of the database that every test's is a copy of: migrated once, with its administrator."""
+    """The name of the database that every test's is a copy of."""
+    return migrated(server)
+
+
+def migrated(server: Cluster) -> str:
+    """The name of a database that was migrated just now, with its administrator and its daemon's login."""
     name = server.create()
     conninfo = make_conninfo(server.superuser, dbname=name)
     admin, daemon = server.role("admin"), server.role("daemon")
