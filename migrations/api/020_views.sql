@@ -18,10 +18,8 @@ SELECT s.change_id, p.key AS platform, p.name AS platform_name, d.key AS documen
        c.words_added, c.words_removed, jsonb_array_length(c.passages) AS passage_count,
        a.change_type, a.other_types, a.confidence, a.notify, a.topics, a.sections, a.effective_date,
        a.objection_deadline, a.summary, a.evidence, a.engine, s.reverts, s.alternates, s.looks,
-       (SELECT (x.origin ->> 'judged')::integer FROM app.policy_snapshots x
-        WHERE x.id = c.after_snapshot AND x.fetched_at = c.after_at) AS pages_judged,
-       (SELECT (x.origin ->> 'pages')::integer FROM app.policy_snapshots x
-        WHERE x.id = c.after_snapshot AND x.fetched_at = c.after_at) AS pages_total
+       (SELECT ARRAY[(x.origin ->> 'judged')::integer, (x.origin ->> 'pages')::integer] FROM app.policy_snapshots x
+        WHERE x.id = c.after_snapshot AND x.fetched_at = c.after_at AND x.partial) AS pages_seen -- judged, of all; NULL: all
 FROM app.change_states s
 CROSS JOIN LATERAL (SELECT * FROM app.policy_changes x WHERE x.id = s.change_id AND x.detected_at = s.detected_at LIMIT 1) c
 JOIN app.policy_documents d ON d.id = s.document_id

@@ -20,10 +20,10 @@ SELECT undecided, critical, snoozed, oldest FROM read.queue_counts;
 -- name: queue_page
 -- By keyset, in the order of the view and of its index: the most severe first, then the oldest. The page is cut inside,
 -- where the index is still in order; the order is said once more outside.
-SELECT q.*, CASE WHEN q.claimed_until > (SELECT server_time FROM read.me) THEN q.claimed_by END AS taken_by
+SELECT q.*, q.pages_seen[1] AS pages_judged, q.pages_seen[2] AS pages_total, CASE WHEN q.claimed_until > (SELECT server_time FROM read.me) THEN q.claimed_by END AS taken_by
 FROM (SELECT change_id, version, platform, document_name, detected_at, severity, machine_severity, rank, place, summary,
              words_added, words_removed, verdict, decided_by, decided_at, snoozed_until, claimed_by, claimed_until, status,
-             alternates, pages_judged, pages_total
+             alternates, pages_seen
       FROM read.recent_unreviewed_changes
       WHERE (place, detected_at, change_id)
           > (coalesce(4 - %(rank)s::integer, -1)::smallint, coalesce(%(at)s::timestamptz, '-infinity'), coalesce(%(after)s::bigint, 0))
@@ -32,7 +32,8 @@ ORDER BY q.place, q.detected_at, q.change_id;
 
 -- name: queue_rows
 SELECT change_id, version, platform, document_name, detected_at, severity, machine_severity, rank, summary, words_added,
-       words_removed, verdict, decided_by, decided_at, snoozed_until, status, alternates, pages_judged, pages_total,
+       words_removed, verdict, decided_by, decided_at, snoozed_until, status, alternates,
+       pages_seen[1] AS pages_judged, pages_seen[2] AS pages_total,
        CASE WHEN claimed_until > (SELECT server_time FROM read.me) THEN claimed_by END AS taken_by
 FROM read.changes WHERE change_id = ANY (%(ids)s::bigint[]);
 
@@ -40,7 +41,7 @@ FROM read.changes WHERE change_id = ANY (%(ids)s::bigint[]);
 SELECT c.change_id, c.version, c.platform, c.document_name, c.detected_at, c.severity, c.machine_severity, c.summary,
        c.words_added, c.words_removed, c.verdict, c.decided_by, c.decided_at, c.snoozed_until, c.before_at, c.after_at,
        c.change_type, c.confidence, c.topics, c.effective_date, c.objection_deadline, c.engine, p.passages,
-       c.status, c.reverts, c.alternates, c.same_as, c.pages_judged, c.pages_total,
+       c.status, c.reverts, c.alternates, c.same_as, c.pages_seen[1] AS pages_judged, c.pages_seen[2] AS pages_total,
        CASE WHEN c.claimed_until > (SELECT server_time FROM read.me) THEN c.claimed_by END AS taken_by
 FROM read.changes c JOIN read.change_passages p ON p.change_id = c.change_id
 WHERE c.change_id = %(change_id)s;

@@ -60,7 +60,7 @@ SELECT x.* FROM (
   SELECT change_id, platform, document, document_name, status, historical, noise_kind, severity, machine_severity, verdict,
          decided_by, decided_at, snoozed_until, claimed_by, version, detected_at, before_at, after_at, words_added, words_removed,
          change_type, confidence, notify, topics, sections, effective_date, objection_deadline, summary, reverts,
-         alternates, same_as, pages_judged, pages_total
+         alternates, same_as, pages_seen[1] AS pages_judged, pages_seen[2] AS pages_total
   FROM read.changes
   WHERE (%(platform)s::text IS NULL OR platform = %(platform)s)
     AND (%(document)s::text IS NULL OR document = %(document)s)
@@ -76,7 +76,7 @@ SELECT x.* FROM (
     SELECT change_id, platform, document, document_name, status, historical, noise_kind, severity, machine_severity, verdict,
          decided_by, decided_at, snoozed_until, claimed_by, version, detected_at, before_at, after_at, words_added, words_removed,
          change_type, confidence, notify, topics, sections, effective_date, objection_deadline, summary, reverts,
-         alternates, same_as, pages_judged, pages_total
+         alternates, same_as, pages_seen[1] AS pages_judged, pages_seen[2] AS pages_total
     FROM read.changes
     WHERE place = p.place::smallint AND (%(platform)s::text IS NULL OR platform = %(platform)s)
     AND (%(document)s::text IS NULL OR document = %(document)s)
@@ -96,7 +96,7 @@ SELECT c.change_id, c.platform, c.platform_name, c.document, c.document_name, c.
        c.machine_severity, c.verdict, c.decided_by, c.decided_at, c.snoozed_until, c.claimed_by, c.same_as, c.version, c.detected_at,
        c.before_at, c.after_at, c.before_snapshot, c.after_snapshot, c.words_added, c.words_removed, c.change_type, c.other_types,
        c.confidence, c.notify, c.topics, c.sections, c.effective_date, c.objection_deadline, c.summary, c.evidence, c.engine, c.reverts, c.alternates, c.looks,
-       c.pages_judged, c.pages_total, p.passages
+       c.pages_seen[1] AS pages_judged, c.pages_seen[2] AS pages_total, p.passages
 FROM read.changes c JOIN read.change_passages p USING (change_id) WHERE c.change_id = %(change)s;
 
 -- name: change_history
