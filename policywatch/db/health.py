@@ -12,7 +12,7 @@ from typing import Any
 from policywatch.db.pool import Database, Tx
 from policywatch.db.queries import load
 
-__all__ = ["Late", "Source", "close_settled", "late", "look", "remind", "try_lock"]
+__all__ = ["Late", "Source", "close_settled", "doubt", "late", "look", "remind", "try_lock"]
 
 _sql = load("health")
 
@@ -62,6 +62,11 @@ async def late(tx: Tx) -> Late:
     """The documents that are late."""
     row: dict[str, Any] = await tx.one(_sql.late) or {}
     return Late(**row)
+
+
+async def doubt(tx: Tx, blind_after: int) -> list[dict[str, Any]]:
+    """Show changes that a blind document keeps from their second look: change_id, version, severity, document, summary."""
+    return await tx.all(_sql.doubt, blind_after=blind_after)
 
 
 async def close_settled(tx: Tx) -> int:

@@ -9,6 +9,7 @@ import pytest_asyncio
 
 from policywatch.db import acts
 from policywatch.db.pool import Database
+from policywatchd.upkeep.health import Health
 from tests.daemon.told_pages import TOLD, Told, changed, page, policy, told_world
 from tests.databases import Scratch
 
@@ -145,3 +146,27 @@ async def test_noise_needs_no_second_look(told: Told) -> None:
 
     assert await told.looks(pages[1]) == ["noise"]
     assert told.statuses() == ["noise"]
+
+
+async def test_a_change_whose_page_stays_shut_is_shown_unconfirmed_when_its_source_counts_as_blind(
+    told: Told,
+) -> None:
+    health = Health()
+    await told.look()
+    await told.looks(NEW)
+    told.say(b"", status=403)
+    told.later("1 hour")
+    await told.look()
+    await health.look(told.service.db)
+    early = told.statuses()
+
+    told.later("61 minutes")
+    await told.look()
+    await health.look(told.service.db)
+    await health.look(told.service.db)
+
+    assert (early, told.statuses()) == (["second_look"], ["unconfirmed"])
+    assert told.audited("change.") == ["change.detected", "change.unconfirmed"]
+    assert told.world.rows("SELECT status FROM read.recent_unreviewed_changes") == [{"status": "unconfirmed"}]
+    assert await told.looks(NEW) == ["confirmed"]
+    assert told.statuses() == ["queued"]

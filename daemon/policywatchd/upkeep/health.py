@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from policywatch.db import health, workers
 from policywatch.db.health import Source
 from policywatch.db.pool import Database, Tx
+from policywatch.domain.changes import Severity
 
 __all__ = ["Health", "Looked"]
 
@@ -43,15 +44,19 @@ class Health:
         self._late_seen: datetime | None = None  # since when documents have been late without a break
         self._late_told: bool | None = None  # None: what an earlier daemon told is not known
 
-    async def look(self, db: Database, *, blind_after: int = 2) -> Looked | None:
+    async def look(
+        self, db: Database, *, blind_after: int = 2, alert_from: Severity = Severity.HIGH
+    ) -> Looked | None:
         """Judge all sources, open and close alerts, recall what was forgotten; None: another daemon does it now.
 
-        `blind_after`: cadences without a good capture, as in `fetch.blind_after`.
+        `blind_after`: cadences without a good capture, as in `fetch.blind_after`; `alert_from`: the severity of a
+        change from which reviewers are alerted.
         """
         async with db.transaction() as tx:
             if not await health.try_lock(tx):
                 return None
             looked = await self._sources(tx, blind_after)
+            await _doubt(tx, blind_after, alert_from)
             await self._late(tx, looked)
             await health.close_settled(tx)
             for row in await health.remind(tx):
@@ -92,6 +97,27 @@ class Health:
             count = "1 document was" if found.documents == 1 else f"{found.documents} documents were"
             await workers.open_alert(tx, *_LATE, f"{count} not visited in time{since}.")
             self._late_told = True
+
+
+async def _doubt(tx: Tx, blind_after: int, alert_from: Severity) -> None:
+    """A change is not kept from people for as long as a blind page cannot be looked at a second time."""
+    for row in await health.doubt(tx, blind_after):
+        change, document, severity = row["change_id"], row["document"], Severity(row["severity"])
+        await workers.audit(
+            tx,
+            "change.unconfirmed",
+            "change",
+            str(change),
+            before={"status": "second_look"},
+            after={"document": document, "status": "unconfirmed", "blind": True},
+        )
+        await workers.hint(tx, "change", change, row["version"])
+        if severity.rank >= alert_from.rank:
+            words = f"C-{change} in {document} is {severity.value}: {row['summary']}"
+            await workers.open_alert(
+                tx, "change", f"C-{change}", words[:1000], level="notice", audience="reviewers"
+            )
+        log.warning("change_unconfirmed document=%s change=%d reason=blind", document, change)
 
 
 def _sentence(source: Source) -> str:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from policywatch.domain.changes import Severity
 from policywatchd.upkeep.digest import Digesting
 from policywatchd.upkeep.exposition import serve_metrics
 from policywatchd.upkeep.health import Health
@@ -31,7 +32,7 @@ async def run(service: Service) -> None:
         (0.0, lambda service: cut(service.db)),
         (0.0, know_people),
         (10.0, lambda service: end_silent(service.db)),
-        (30.0, lambda service: health.look(service.db, blind_after=service.settings.fetch.blind_after)),
+        (30.0, lambda service: _look_at_sources(service, health)),
         (60.0, digesting.look),
         (30.0, store_measures),
         (3600.0, forget_old),
@@ -50,3 +51,9 @@ async def run(service: Service) -> None:
     finally:
         await serving.close()
         await digesting.close()
+
+
+async def _look_at_sources(service: Service, health: Health) -> None:
+    settings = service.settings
+    severity = Severity(settings.alerts.severity)
+    await health.look(service.db, blind_after=settings.fetch.blind_after, alert_from=severity)

@@ -50,6 +50,16 @@ ORDER BY x.name;
 SELECT count(*) AS documents, min(coalesce(last_visit_at, created_at) + cadence) AS since, app.pw_now() AS at
 FROM app.policy_documents WHERE state = 'active' AND health = 'late';
 
+-- name: doubt
+-- A change that waits for its second look while a page of its document cannot be read: as soon as the document is blind
+-- people see it unconfirmed. It stays a candidate, so the next look that reads the page settles it.
+UPDATE app.change_states s SET status = 'unconfirmed', version = s.version + 1, updated_at = app.pw_now()
+FROM app.policy_documents d JOIN app.platforms p ON p.id = d.platform_id
+WHERE s.status = 'second_look' AND s.document_id = d.id AND d.state = 'active' AND d.blind_since IS NOT NULL
+  AND s.detected_at + %(blind_after)s * d.cadence <= app.pw_now()
+RETURNING s.change_id, s.version, s.severity, p.key || '/' || d.key AS document,
+  coalesce((SELECT a.summary FROM app.change_analyses a WHERE a.change_id = s.change_id ORDER BY a.version DESC LIMIT 1), '') AS summary;
+
 -- name: close_settled
 -- Nobody else closes these: a change that a person decided, a document that is watched no more.
 UPDATE app.alerts a SET closed_at = app.pw_now()
