@@ -155,6 +155,17 @@ def test_an_empty_queue_is_called_clear_only_where_every_source_was_read() -> No
     assert text_of(queueview.empty_words(None, None)[0]) == "not loaded yet"
 
 
+def test_an_empty_queue_says_how_many_pages_can_be_read() -> None:
+    said = "41 of 192 pages are readable: 30 by plain HTTP, 11 by a browser"
+    for good in (21, 19):  # healthy or not
+        standing = Standing(
+            now=NOW, person="ben", role="reviewer", documents=21, documents_good=good, readable=said
+        )
+        assert text_of(queueview.empty_words(standing, Counts())[-1]) == f"{said}."
+    assert queueview.readable_words(Standing(now=NOW, person="ben", role="reviewer")) == ()
+    assert queueview.readable_words(None) == ()
+
+
 def test_a_silent_daemon_a_frozen_system_refused_settings_and_blind_sources_are_said() -> None:
     def said(**more: object) -> str:
         standing = Standing(now=NOW, person="ben", role="reviewer", **more)  # type: ignore[arg-type]

@@ -261,6 +261,7 @@ class FakeSource:
             oldest_good_at=NOW - timedelta(minutes=6),
             last_change_at=NOW - timedelta(hours=3),
             next_visit_at=NOW + timedelta(minutes=2),
+            readable="41 of 192 pages are readable: 30 by plain HTTP, 11 by a browser",
         )
 
     async def hints(self) -> AsyncIterator[Hint]:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
-from policywatch.db import acts, connect, desk
+from policywatch.db import acts, connect, desk, steps_listing
 from policywatch.db.listen import Listener
 from policywatch.db.pool import Database, Outcome
 from policywatch.domain.changes import Passage, Severity
@@ -113,6 +113,7 @@ class DatabaseSource:
             frozen=row["frozen"],
             documents_blind=row["documents_blind"],
             settings_fault=row["settings_fault"],
+            readable=(await steps_listing.readable(self.db)).sentence,
             must_change_password=row["must_change_password"],
         )
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta, tzinfo
 from policywatch.domain.changes import Severity
 from policywatch_tui.desk import fmt
 from policywatch_tui.desk.clean import clean
-from policywatch_tui.desk.line import Line, Look, Piece
+from policywatch_tui.desk.line import BLANK, Line, Look, Piece
 from policywatch_tui.desk.rows import Counts, QueueRow, Standing
 from policywatch_tui.desk.triage import Triage
 
@@ -23,6 +23,7 @@ __all__ = [
     "head",
     "names",
     "queue_line",
+    "readable_words",
     "status",
     "troubles",
 ]
@@ -184,7 +185,8 @@ def empty_words(standing: Standing | None, counts: Counts | None) -> tuple[Line,
         return (_say("0 undecided, and no document is watched yet.", Look.WARN),)
     if good < total:
         bad = f"0 undecided, BUT {total - good} of {total} documents have no good capture for 24h or more."
-        return (_say(bad + snoozed, Look.WARN), _say("policywatch documents list names them.", Look.PLAIN))
+        named = _say("policywatch documents list names them.", Look.PLAIN)
+        return (_say(bad + snoozed, Look.WARN), named, *readable_words(standing))
     lines = [
         f"Queue is clear: 0 undecided.{snoozed} {good}/{total} documents captured, "
         f"the oldest {fmt.long_age(standing.oldest_good_at, now)} ago.",
@@ -192,7 +194,15 @@ def empty_words(standing: Standing | None, counts: Counts | None) -> tuple[Line,
         if standing.last_change_at
         else "No change yet.",
     ]
-    return tuple(_say(text, Look.GOOD if place == 0 else Look.PLAIN) for place, text in enumerate(lines))
+    said = (_say(text, Look.GOOD if place == 0 else Look.PLAIN) for place, text in enumerate(lines))
+    return (*said, *readable_words(standing))
+
+
+def readable_words(standing: Standing | None) -> tuple[Line, ...]:
+    """How much of what is watched can be read at all, where the list leaves room: few rows may mean few pages."""
+    if standing is None or not standing.readable:
+        return ()
+    return (BLANK, _say(f"{clean(standing.readable)}.", Look.DIM))
 
 
 def _say(text: str, look: Look) -> Line:

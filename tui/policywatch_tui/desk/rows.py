@@ -199,6 +199,7 @@ class Standing:
     must_change_password: bool = False
     documents_blind: int = 0
     settings_fault: str | None = None
+    readable: str = ""  # how many of the watched pages are, in one sentence
 
 
 @dataclass(frozen=True, slots=True)

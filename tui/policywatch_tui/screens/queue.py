@@ -51,6 +51,7 @@ class QueueScreen(VerdictScreen):
         session = self.session
         self.head.say(1, queueview.names(self.size.width))
         self.rows.empty = queueview.empty_words(session.standing, session.counts)
+        self.rows.beneath = () if session.more else queueview.readable_words(session.standing)
         self.rows.adopt(session.triage.list.window)
 
     def heard(self, kind: str, row_id: int) -> None:
@@ -63,7 +64,7 @@ class QueueScreen(VerdictScreen):
             place = listing.place_of(row_id)
             if place is not None:
                 self.rows.touch(place)
-        elif kind == "counts" and not len(listing):
+        elif kind == "counts":
             self.draw()
         elif kind == "minute":
             self.rows.touch_changed()

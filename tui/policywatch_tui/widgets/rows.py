@@ -67,6 +67,7 @@ class Rows(Widget):
         self.window = Window()
         self.cursor = cursor
         self.empty: Sequence[Line] = ()
+        self.beneath: Sequence[Line] = ()  # what stands under the last row, where all of it has room
         self.painted: dict[int, tuple[Line, bool]] = {}
         self.moved: Callable[[], None] = lambda: None
 
@@ -122,8 +123,13 @@ class Rows(Widget):
             return (self.empty[y] if y < len(self.empty) else BLANK), False
         row = self.window.top + y
         if not 0 <= row < self.window.count:
-            return BLANK, False
+            return self._under(row - self.window.count), False
         return self.draw(row, self.size.width), self.cursor and row == self.window.cursor
+
+    def _under(self, place: int) -> Line:
+        """That line under the last row."""
+        room = self.size.height - (self.window.count - self.window.top)
+        return self.beneath[place] if 0 <= place < len(self.beneath) <= room else BLANK
 
     def render_line(self, y: int) -> Strip:
         """The row at line `y` of the window."""
