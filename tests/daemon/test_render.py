@@ -124,6 +124,29 @@ async def test_a_script_that_leads_to_another_host_is_handed_back_too(
     assert web.paths("login.test") == []
 
 
+async def test_a_script_that_keeps_asking_opens_no_way_for_a_redirect_with_the_secret_header(
+    browser: Browser, web: ScriptWeb
+) -> None:
+    web.pages["x.test", "/terms"] = script_page(
+        "setInterval(() => fetch('/beat'), 10); setTimeout(() => location.href = '/held-go', 200)"
+    )
+    web.pages["x.test", "/held-go"] = (302, {"Location": "http://other.test/landed"}, "")
+
+    async def open_the_gate() -> None:
+        await web.reached.wait()
+        beats = len(web.asked)
+        while len(web.asked) < beats + 3:
+            await asyncio.sleep(0.01)
+        web.hold.set()
+
+    gate = asyncio.create_task(open_the_gate())
+    answer = await built(browser, web, headers={"X-Key": "secret"})
+    await gate
+
+    assert web.paths("other.test") == []
+    assert answer.location == "http://other.test/landed"
+
+
 async def test_a_redirect_within_the_host_is_followed_and_noted(browser: Browser, web: ScriptWeb) -> None:
     web.pages["x.test", "/old"] = (301, {"Location": "/terms"}, "")
     answer = await built(browser, web, "http://x.test/old")
