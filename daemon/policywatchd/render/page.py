@@ -74,13 +74,6 @@ class _View:
     loading: dict[Any, float] = field(default_factory=dict)
     going: Any = None  # the request for the page that is on its way, before any redirect
 
-    def arrived(self, request: Any) -> None:
-        """The page's own request has its answer, or none; what it loads may go out from now on."""
-        while request.redirected_from is not None:
-            request = request.redirected_from
-        if request is self.going:
-            self.going, self.proxy.navigating = None, False
-
     def answer(self, code: str | None = None, cause: str | None = None, **more: Any) -> Answer:
         return Answer(self.status, self.url, tuple(self.hops), self.headers, cause=cause, code=code, **more)
 
@@ -156,7 +149,7 @@ async def _listen(lent: Lent, view: _View) -> None:
     page.on("request", lambda request: _asked(view, request))
     for event in ("requestfinished", "requestfailed"):
         page.on(event, lambda request: view.loading.pop(request, None))
-    page.on("requestfailed", lambda request: view.arrived(request))
+    page.on("requestfailed", lambda request: _arrived(view, request))
     page.on("response", lambda response: _answered(view, response))
     page.on("dialog", lambda dialog: _aside(dialog.dismiss()))
     lent.context.on("page", lambda other: _aside(other.close()) if other is not page else None)
@@ -208,6 +201,14 @@ def _router(view: _View) -> Callable[[Any], Awaitable[None]]:
     return route
 
 
+def _arrived(view: _View, request: Any) -> None:
+    """The page's own request has its answer, or none; what the page loads may go out from now on."""
+    while request.redirected_from is not None:
+        request = request.redirected_from
+    if request is view.going:
+        view.going, view.proxy.navigating = None, False
+
+
 def _asked(view: _View, request: Any) -> None:
     if request.resource_type not in _BLOCKED:
         view.loading[request] = time.monotonic()
@@ -224,7 +225,7 @@ def _answered(view: _View, response: Any) -> None:
         else:
             view.hops.append({"status": response.status, "from": response.url, "to": target})
         return
-    view.arrived(response.request)
+    _arrived(view, response.request)
     view.status, view.url, view.headers = response.status, response.url, dict(response.headers)
 
 
