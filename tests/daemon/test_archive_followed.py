@@ -20,6 +20,7 @@ from policywatch.simulated.web import Trouble
 from policywatch.simulated.world import platforms_settings
 from policywatchd.collect.archives import mirror
 from policywatchd.collect.archives.following import Follower
+from policywatchd.collect.archives.importing import import_source
 from policywatchd.service import Service
 from policywatchd.upkeep.reconcile import reconcile
 from tests.daemon.archives import BEGIN, History, text
@@ -29,6 +30,7 @@ from tests.databases import Scratch
 pytestmark = pytest.mark.needs_db
 
 TERMS = Document("x", "terms-of-service")
+PRIVACY = Document("x", "privacy-policy")
 PATH, RULES = "X/Terms of Service.md", "X/Ad Rules.md"
 SHORTER = text(Appeals="You may appeal a decision within 7 days. A person looks at every appeal.")
 STRICTER = text(Conduct="You must not post spam or adverts. We may remove a post without telling you.")
@@ -45,9 +47,12 @@ class Followed:
         self.settings = self.settings_for(str(folder / "archive"))
         self.service: Service
 
-    def settings_for(self, repository: str) -> Settings:
+    def settings_for(self, repository: str, *, also: str | None = None) -> Settings:
+        """`also`: a document whose pages the terms have beside their own."""
         platforms = platforms_settings(PLATFORMS[:1], cadence="1 h")
         terms = platforms["x"]["documents"]["terms-of-service"]
+        if also is not None:
+            terms = {**terms, "pages": [*terms["pages"], *platforms["x"]["documents"][also]["pages"]]}
         platforms["x"]["documents"] = {
             "terms-of-service": {**terms, "archive": {"repository": repository, "path": PATH}},
             "ad-rules": {"name": "Ad Rules", "archive": {"repository": repository, "path": RULES}},
@@ -60,7 +65,7 @@ class Followed:
                 "fetch": {"min_gap": "1 ms", "timeout": "2 s", "second_look": "off"},
             }
         )
-        made._sha256 = repository
+        made._sha256 = f"{repository} {also}"
         return made
 
     @property
@@ -456,3 +461,58 @@ async def test_people_see_how_archives_stand(followed: Followed) -> None:
     assert row["repository"] == str(followed.folder / "archive")
     assert (row["documents"], row["failures"]) == (2, 1)
     assert "is not there" in row["cause"]
+
+
+async def test_the_archive_goes_on_while_only_some_of_the_pages_are_back(followed: Followed) -> None:
+    # Given a document of two pages, both shut, whose archive stands in
+    followed.settings = followed.service.settings = followed.settings_for(
+        str(followed.folder / "archive"), also=PRIVACY.key
+    )
+    await reconcile(followed.service.db, followed.settings)
+    assert await followed.visit() == "first"
+    followed.block()
+    followed.world.web.spoil(PRIVACY, Trouble.SERVER_ERROR)
+    followed.world.scratch.move_clock("1 day")
+    assert await followed.visit() == "failed"
+    followed.commit(SHORTER)
+    await followed.look()
+    assert len(followed.changes()) == 1
+
+    # When one page is back and the other is not: the text has a stand-in, and is not put in the archive's place
+    followed.world.web.mend(TERMS)
+    followed.world.scratch.move_clock("1 day")
+    assert await followed.visit() == "failed"
+    followed.commit(STRICTER, ago=timedelta(hours=6))  # recorded before that look, pushed after it
+
+    # Then the archive is still what is read
+    await followed.look()
+    assert len(followed.changes()) == 2
+    steps = followed.world.rows(
+        "SELECT step FROM app.document_pages WHERE state = 'active' ORDER BY position"
+    )
+    assert [row["step"] for row in steps] == ["http", "archive"]
+
+    # Until all pages are
+    followed.world.web.mend(PRIVACY)
+    followed.world.scratch.move_clock("1 day")
+    assert await followed.visit() == "technical"
+    followed.commit(SHORTER)
+    await followed.look()
+    assert len(followed.changes()) == 2
+
+
+async def test_an_imported_history_keeps_no_page_that_can_be_read_from_being_judged(
+    followed: Followed,
+) -> None:
+    followed.settings = followed.service.settings = followed.settings_for(
+        str(followed.folder / "archive"), also=PRIVACY.key
+    )
+    await reconcile(followed.service.db, followed.settings)
+    await import_source(followed.settings, followed.service.db, str(followed.folder / "archive"))
+    followed.world.web.spoil(PRIVACY, Trouble.SERVER_ERROR)
+
+    outcomes = [await followed.visit(), await followed.visit()]
+
+    assert outcomes == ["technical", "unchanged"]
+    assert kinds(followed.snapshots()) == [("archive", "first"), ("platform", "technical")]
+    assert followed.snapshots()[-1]["partial"]

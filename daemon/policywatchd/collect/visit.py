@@ -207,8 +207,12 @@ def _whole(page: Page, base: Base | None) -> Page:
 
 
 def _is_behind_archive(base: Base | None, composed: Composed) -> bool:
-    """Whether a text with stand-ins would put older words in the place of what an archive saw meanwhile."""
-    return base is not None and base.source == "archive" and composed.partial
+    """Whether a text with stand-ins would put older words in the place of what an archive saw meanwhile.
+
+    Only of an archive that is followed, and goes on standing in; nobody goes on where a history was imported.
+    """
+    followed = base is not None and base.source == "archive" and bool(base.origin.get("live"))
+    return followed and composed.partial
 
 
 def _fault_of(seen: Sequence[Seen], faulty: Sequence[Seen]) -> tuple[str, str]:
@@ -231,7 +235,7 @@ def _told(claim: Claim, faulty: Sequence[Seen]) -> list[Unread]:
 def is_open(plan: Plan, steps: Sequence[Step]) -> bool:
     """Whether a look leaves something that another look is to settle soon."""
     if not plan.compares:
-        return plan.answer is Answer.OPEN and plan.variant is not None
+        return plan.early or (plan.answer is Answer.OPEN and plan.variant is not None)
     judged = steps[-1].judged if steps else None
     return judged is not None and plan.waits and judged.comparison.noise_kind is NoiseKind.NONE
 

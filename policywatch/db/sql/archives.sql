@@ -33,10 +33,13 @@ SELECT repository FROM app.archives WHERE repository = %(repository)s AND owner 
 UPDATE app.archives SET due_at = app.pw_now() WHERE repository = ANY (%(repositories)s::text[]) AND lease_until IS NULL;
 
 -- name: documents
--- The active documents of a repository; blocked: it has pages, and none of them could be read lately.
+-- The active documents of a repository; blocked: it has pages, and none of them could be read lately, or not all of them
+-- can be since it stands in: a text with stand-ins is not put in its place.
 SELECT d.id, p.key AS platform, d.key AS document, p.name AS platform_name, d.name AS document_name, d.language,
   d.archive ->> 'path' AS path, d.archive_commit, d.newest_snapshot, g.pages > 0 AS has_pages,
-  g.pages > 0 AND g.pages = g.failing AS blocked, coalesce(g.good_at, d.last_good_at) AS last_look
+  g.failing > 0 AND (g.pages = g.failing OR EXISTS (
+    SELECT FROM app.snapshot_keys k JOIN app.policy_snapshots s ON s.id = k.id AND s.fetched_at = k.fetched_at
+    WHERE k.id = d.newest_snapshot AND s.source = 'archive' AND s.origin @> '{"live": true}')) AS blocked, coalesce(g.good_at, d.last_good_at) AS last_look
 FROM app.policy_documents d JOIN app.platforms p ON p.id = d.platform_id
 CROSS JOIN LATERAL (
   SELECT count(*) AS pages, count(*) FILTER (WHERE x.failing_since IS NOT NULL) AS failing, max(x.last_good_at) AS good_at
@@ -66,7 +69,7 @@ UPDATE app.policy_documents SET health = %(health)s, cause = %(cause)s, failures
 -- name: mark_step
 -- The pages' words come from the archive until one of them can be read again.
 UPDATE app.document_pages SET step = 'archive', step_reason = left('read from the archive: ' || coalesce(cause, 'it cannot be read'), 500)
-WHERE document_id = %(document)s AND state = 'active';
+WHERE document_id = %(document)s AND state = 'active' AND failing_since IS NOT NULL;
 
 -- name: stored
 -- A version of an archive that is in the history already.

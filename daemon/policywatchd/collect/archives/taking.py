@@ -124,7 +124,10 @@ class Taker:
                 taken.note = f"commit {one.commit[:12]} of {document.name} was left out: {fault}"
                 continue
             fresh.append(one)
-        if document.has_pages and document.last_look is not None:
+        stands_in = (
+            base is not None and base.source == "archive"
+        )  # then a look at some of the pages says nothing
+        if document.has_pages and document.last_look is not None and not stands_in:
             fresh = [one for one in fresh if one.at > document.last_look and one.commit != window.edge]
         if places:
             return fresh
