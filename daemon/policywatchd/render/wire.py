@@ -20,6 +20,7 @@ LINE = 128 * 1024
 #: The line that only asks whether somebody is there; answered with facts of the service.
 PING = b'{"ping": true}\n'
 _LONGEST, _LARGEST = 600.0, 64 * 1024 * 1024
+_SENTENCE, _ADDRESS, _HOPS = 500, 64 * 1024, 50  # characters, characters, redirects
 
 
 class BadLine(PolicyWatchError):
@@ -67,9 +68,9 @@ class Ask:
                 max_bytes=int(found.get("max_bytes", 16 * 1024 * 1024)),
                 watch=tuple(str(selector) for selector in watch),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, OverflowError, TypeError, ValueError) as error:
             raise BadLine(f"The request is not complete: {error}.") from None
-        if urlsplit(ask.url).scheme not in ("http", "https") or not host_of(ask.url):
+        if not host_of(ask.url) or urlsplit(ask.url).scheme not in ("http", "https"):
             raise BadLine("Only pages of the web are rendered: http or https.")
         if not 0 < ask.timeout <= _LONGEST or not 0 < ask.max_bytes <= _LARGEST:
             raise BadLine("timeout or max_bytes are out of bounds.")
@@ -103,24 +104,53 @@ class Answer:
         """Read an answer. Raises BadLine."""
         found = _object(line)
         try:
-            status, location, cause = found["status"], found["location"], found["cause"]
+            location, cause, code = found["location"], found["cause"], found["code"]
+            if len(found["redirects"]) > _HOPS:
+                raise BadLine("The answer has too many redirects.")
             return cls(
-                status=None if status is None else int(status),
-                final_url=str(found["final_url"]),
+                status=None if found["status"] is None else _status(found["status"]),
+                final_url=_address(found["final_url"]),
                 redirects=tuple(_hop(hop) for hop in found["redirects"]),
                 headers={str(name): str(value) for name, value in found["headers"].items()},
                 html=str(found["html"]),
-                cause=None if cause is None else str(cause),
-                code=None if found["code"] is None else str(found["code"]),
-                location=None if location is None else str(location),
-                elapsed=float(found["elapsed"]),
+                cause=None if cause is None else _printable(cause, _SENTENCE),
+                code=None if code is None else _printable(code, 40),
+                location=None if location is None else _address(location),
+                elapsed=_seconds(found["elapsed"]),
             )
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             raise BadLine(f"The answer is not complete: {error}.") from None
 
 
 def _hop(found: Mapping[str, Any]) -> dict[str, str | int]:
-    return {"status": int(found["status"]), "from": str(found["from"]), "to": str(found["to"])}
+    return {
+        "status": _status(found["status"]),
+        "from": _address(found["from"]),
+        "to": _address(found["to"]),
+    }
+
+
+def _status(said: Any) -> int:
+    if not 100 <= (status := int(said)) <= 999:
+        raise ValueError("no status")
+    return status
+
+
+def _seconds(said: Any) -> float:
+    if not 0 <= (seconds := float(said)) < float("inf"):
+        raise ValueError("no time")
+    return seconds
+
+
+def _address(said: Any) -> str:
+    if len(address := str(said)) > _ADDRESS:
+        raise ValueError("too long an address")
+    return _printable(address, _ADDRESS)
+
+
+def _printable(said: Any, most: int) -> str:
+    """Text of the other side as it may stand in tables and logs."""
+    return "".join(sign if sign.isprintable() else " " for sign in str(said)[:most])
 
 
 def _object(line: bytes) -> dict[str, Any]:

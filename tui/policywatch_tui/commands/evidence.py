@@ -18,7 +18,7 @@ from policywatch_tui.desk.clean import clean, clean_lines
 if TYPE_CHECKING:
     from policywatch.db.pool import Database
 
-__all__ = ["COMMANDS", "show_raw"]
+__all__ = ["COMMANDS", "folder_name", "show_raw"]
 
 _WAIT = click.option(
     "--wait", "seconds", default=120.0, show_default=True, help="Longest wait for the daemon, seconds."
@@ -38,7 +38,11 @@ async def captures(shell: Shell, document: str, suspect: bool, limit: int) -> No
         row = await find_document(db, document)
         rows = await evidence.captures(db, row["id"], state="suspect" if suspect else None, limit=limit)
     shell.table(
-        "captures", rows, ("id", "at", "state", "step", "status", "quality", "acceptable", "cause", "url")
+        "captures",
+        rows,
+        ("id", "at", "state", "step", "status", "quality", "acceptable"),
+        beneath=("url", "cause"),
+        none=f"No suspect captures of {document}." if suspect else f"No captures of {document}.",
     )
 
 
@@ -150,7 +154,7 @@ async def export(shell: Shell, document: str, folder: Path) -> None:
     written: list[str] = []
     async with shell.database() as db:
         row = await find_document(db, document)
-        place = folder / row["platform_name"].replace("/", "-") / row["document_name"].replace("/", "-")
+        place = folder / folder_name(row["platform_name"]) / folder_name(row["document_name"])
         place.mkdir(parents=True, exist_ok=True)
         for snapshot in await evidence.all_snapshots(db, row["id"]):
             text = await contents.fetch(db, bytes(snapshot["text_sha256"]), person=True)
@@ -164,6 +168,12 @@ async def export(shell: Shell, document: str, folder: Path) -> None:
         shell.emit({"document": document, "folder": str(place), "versions": len(written)})
     else:
         click.echo(f"{len(written)} versions of {document} are in {place}.")
+
+
+def folder_name(name: str) -> str:
+    """A name of the database as that of one folder: no way up, nothing hidden, nothing that a terminal obeys."""
+    plain = "".join(sign if sign.isprintable() and sign not in "/\\" else "-" for sign in name) or "-"
+    return f"-{plain[1:]}" if plain.startswith(".") else plain
 
 
 async def show_raw(

@@ -126,7 +126,10 @@ def indexed(index: Path, largest: int) -> Iterator[Piece | BadPiece]:
     """Rows of a CSV file with the columns time, platform, document, file and perhaps url; files count from it."""
     with index.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         rows = csv.DictReader(file, strict=True)
-        names = {str(name).strip().casefold(): name for name in rows.fieldnames or ()}
+        try:
+            names = {str(name).strip().casefold(): name for name in rows.fieldnames or ()}
+        except csv.Error as error:
+            raise UsageError(f"The first line of {index} cannot be read: {error}.") from None
         missing = [name for name in _COLUMNS if name not in names]
         if missing:
             raise UsageError(
