@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import pytest
 
-from policywatchd.collect.ladder import first_step
-from policywatchd.collect.seen import of_code
+from policywatch.db.collecting import Page
+from policywatchd.collect.ladder import Ladder, first_step
+from policywatchd.collect.seen import Seen, of_code
 
 
 @pytest.mark.parametrize(
@@ -30,3 +33,32 @@ def test_a_cause_is_one_printable_line_whatever_a_server_put_into_it() -> None:
     cause = of_code("kind", "the address gives text/\x1b[2J\nlevel=ERROR \u202e\x00forged").cause
 
     assert cause.isprintable() and "the address gives text/ [2J level=ERROR" in cause
+
+
+class _Shell:
+    """Pages that come by plain HTTP as a few words around scripts, with nobody there to build them."""
+
+    async def read(self, page: Page, browser: object = None) -> Seen:
+        if browser is not None:
+            return Seen(page, of_code("render-away", "nobody builds it"), fetched=False, step="browser")
+        return Seen(page, text="Terms. You must be 18.", raw=b"<html></html>", status=200)
+
+    async def shell(self, body: bytes, kind: str) -> str:
+        return "scripts build it"
+
+
+@pytest.mark.parametrize(("step", "reads"), [("http", True), ("browser", False)])
+async def test_the_shell_of_a_page_that_was_built_before_is_not_its_text_when_nobody_builds_it(
+    step: str, reads: bool
+) -> None:
+    nothing = dict.fromkeys(
+        ("etag", "last_modified", "good_capture", "good_rule", "raw_sha256", "text_sha256", "engine")
+    )
+    page = Page(
+        1, 1, "http://x.test/terms", "auto", {}, 1, {}, step=step, plain_due=True, **cast(Any, nothing)
+    )
+    stub = cast(Any, _Shell())
+
+    seen = await Ladder(stub, stub, cast(Any, object())).read(page)
+
+    assert (seen.is_read, seen.text is not None) == (reads, reads)

@@ -70,11 +70,12 @@ class Ladder:
             return seen
         log.info("page_climbs page=%d reason=%s", page.id, reason)
         built = await patiently(partial(self._built, page, reason))
-        if seen.text is not None and (not built.fetched or built.text == seen.text):
+        known = page.step == "browser"  # it was built before, so what comes without scripts is its shell
+        if seen.text is not None and (built.text == seen.text or not (built.fetched or known)):
             return seen  # a short page, and no more than that, as far as is known
         if not built.fetched:
             # Nobody to build it: the look itself is kept, and says nothing of the page's text.
-            return replace(seen, fault=built.fault, raw=None)
+            return replace(seen, fault=built.fault, text=None, raw=None)
         return replace(built, plain=reason)
 
     async def _built(self, page: Page, reason: str | None) -> Seen:
