@@ -47,7 +47,10 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A change that is not believed yet: from the snapshot `before_id` to `after`. `looks` without agreement."""
+    """A change that is not believed yet: from the snapshot `before_id` to `after`. `looks` without agreement.
+
+    `due`: the time of its next look has come; one that comes earlier (a person asked) cannot confirm it.
+    """
 
     change_id: int
     version: int
@@ -59,6 +62,7 @@ class Candidate:
     reverts: int | None
     before_id: int
     after: Base
+    due: bool
 
 
 @dataclass(frozen=True, slots=True)

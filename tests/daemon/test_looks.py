@@ -29,7 +29,7 @@ def composed(*texts: bytes, fresh: set[int] | None = None) -> Composed:
 
 
 def candidate(after: Base, **more: Any) -> Candidate:
-    fields = {"status": "second_look", "verdict": None, "looks": 1, "before_id": 1, **more}
+    fields = {"status": "second_look", "verdict": None, "looks": 1, "before_id": 1, "due": True, **more}
     return Candidate(7, 1, severity="low", summary="", reverts=None, after=after, **fields)
 
 
@@ -49,6 +49,12 @@ def test_a_new_text_waits_and_the_old_one_says_nothing() -> None:
 def test_the_same_text_again_confirms_and_is_the_base_from_then_on() -> None:
     plan = look(B, Standing(candidate(base(2, B))))
     assert (plan.answer, plan.base) == (Answer.CONFIRMED, base(2, B))
+
+
+def test_a_look_before_its_time_confirms_nothing_and_may_undo() -> None:
+    waiting = Standing(candidate(base(2, B), due=False))
+    assert (look(B, waiting).answer, look(B, waiting).early) == (Answer.OPEN, True)
+    assert look(A, waiting).answer is Answer.UNDONE
 
 
 def test_the_old_text_again_undoes_and_remembers() -> None:

@@ -51,6 +51,18 @@ async def test_a_change_is_queued_and_believed_when_a_second_look_sees_it_again(
     )
 
 
+async def test_a_visit_that_somebody_asks_for_too_soon_confirms_nothing(told: Told) -> None:
+    await told.look()
+    await told.looks(NEW)
+    early = await told.looks(NEW, apart="2 min")
+    due = told.world.value(
+        "SELECT due_at < app.pw_now() + interval '31 min' FROM app.policy_documents WHERE key = 'terms-of-service'"
+    )
+
+    assert (early, told.statuses(), due) == (["open"], ["second_look"], True)
+    assert await told.looks(NEW) == ["confirmed"]
+
+
 async def test_a_text_that_goes_back_was_no_change_and_is_known_from_then_on(told: Told) -> None:
     await told.look()
     before = told.believed()

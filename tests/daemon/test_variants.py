@@ -27,7 +27,7 @@ async def test_a_variant_that_stays_for_a_cadence_and_three_looks_is_the_policy(
     await told.looks(B, TOLD)
     before = told.believed()
 
-    quick = await told.looks(B, B, B)
+    quick = await told.looks(B, B, B, apart="1 min")
     told.later("61 min")
     settled = await told.looks(B)
 

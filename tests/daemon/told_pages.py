@@ -69,10 +69,11 @@ class Told:
         (visited,) = report.visits
         return visited
 
-    async def looks(self, *bodies: bytes | str) -> list[str]:
-        """A visit for each body (each said for all requests of the visit); the outcomes."""
+    async def looks(self, *bodies: bytes | str, apart: str = "31 min") -> list[str]:
+        """A visit for each body (each said for all requests of the visit), so far apart; the outcomes."""
         outcomes = []
         for body in bodies:
+            self.later(apart)
             self.say(body)
             outcomes.append((await self.look()).outcome)
         return outcomes

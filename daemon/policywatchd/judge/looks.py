@@ -61,6 +61,7 @@ class Plan:
     settled: bytes | None = None
     looks: int = 1
     waits: bool = True
+    early: bool = False  # the candidate's time has not come: nothing of it is written
 
 
 def decide(
@@ -86,6 +87,8 @@ def decide(
     known = reader_hash in (after.reader_hash, base.reader_hash)
     if known and not differing_pages(base.origin, after.origin) <= composed.fresh:
         return Plan(base, Answer.OPEN, compares=False)
+    if reader_hash == after.reader_hash and not candidate.due and not accepted:
+        return Plan(base, Answer.OPEN, compares=False, early=True)
     if reader_hash == after.reader_hash:
         return Plan(after, Answer.CONFIRMED, waits=not accepted)
     if reader_hash == base.reader_hash:

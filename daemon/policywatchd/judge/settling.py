@@ -48,7 +48,7 @@ class Settling:
         Raises FasterPerson, and nothing of the visit may be stored.
         """
         candidate = standing.candidate
-        if candidate is not None and plan.answer is not None:
+        if candidate is not None and plan.answer is not None and not plan.early:
             await self._answer(tx, claim, candidate, plan, text)
         if plan.settled is not None:
             await looks.forget_variants(tx, claim.document_id, plan.settled)

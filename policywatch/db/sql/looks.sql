@@ -39,6 +39,7 @@ FROM app.document_pages g JOIN app.policy_documents d ON d.id = g.document_id WH
 -- name: candidate_of
 -- The change that waits for another look at a document, with the snapshot that it leads to; the belief is older.
 SELECT s.change_id, s.version, s.status, s.verdict, s.looks, s.severity, s.reverts, c.before_snapshot AS before_id, coalesce(a.summary, '') AS summary,
+       s.second_look_at <= app.pw_now() AS due,
        n.id, n.document_id, n.fetched_at, n.source, n.text_sha256, n.reader_hash, n.link_hash, n.captures, n.origin
 FROM app.change_states s
 JOIN app.policy_changes c ON c.id = s.change_id AND c.detected_at = s.detected_at
