@@ -14,7 +14,8 @@ from policywatchd.render.proxy import PageProxy
 from tests.daemon.script_web import ScriptWeb, neighbour
 from tests.daemon.script_web import web as open_web
 
-HEAD = "User-Agent: tests\r\nProxy-Connection: keep-alive\r\n\r\n"
+MARK = "(as the page may)"
+HEAD = f"User-Agent: tests\r\nProxy-Connection: keep-alive\r\nProxy-Authorization: {MARK}\r\n\r\n"
 
 
 @pytest_asyncio.fixture
@@ -29,7 +30,7 @@ async def said(proxy: PageProxy, *pieces: str) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(proxy.address).port)
     async with asyncio.timeout(10):
         for piece in pieces:
-            writer.write(piece.encode())
+            writer.write(piece.replace(MARK, proxy.authorization).encode())
             await writer.drain()
         answer = await reader.read()
     writer.close()
@@ -128,11 +129,47 @@ async def test_bytes_beyond_the_limit_are_cut_and_nothing_more_is_opened(web: Sc
     assert len(web.asked) == 1
 
 
+@pytest.mark.parametrize("word", ["", "Proxy-Authorization: Basic cGFnZTpndWVzc2Vk\r\n"])
+@pytest.mark.parametrize("line", ["GET http://x.test/a?b=c HTTP/1.1", "CONNECT x.test:443 HTTP/1.1"])
+async def test_another_program_of_this_machine_that_finds_the_port_gets_nothing(
+    web: ScriptWeb, line: str, word: str
+) -> None:
+    async with PageProxy(web.gate(), "http://x.test/a", 10_000) as proxy:
+        answer = await said(proxy, f"{line}\r\nHost: x.test\r\n{word}\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 407 ") and web.asked == []
+
+
+async def test_a_page_that_goes_on_its_way_closes_the_tunnels_to_other_hosts(web: ScriptWeb) -> None:
+    """A redirect in a tunnel that is open already would take the page's headers along."""
+    async with PageProxy(web.gate(), "http://x.test/a", 10_000) as proxy:
+        proxy.navigating = False
+        port = urlsplit(proxy.address).port
+        tunnels = {}
+        for host in ("x.test", "other.test"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(f"CONNECT {host}:443 HTTP/1.1\r\n{HEAD}".replace(MARK, proxy.authorization).encode())
+            assert b" 200 " in await reader.readuntil(b"\r\n\r\n")
+            tunnels[host] = reader, writer
+
+        await proxy.leave()
+
+        assert proxy.navigating
+        async with asyncio.timeout(5):
+            assert await tunnels["other.test"][0].read() == b""
+            reader, writer = tunnels["x.test"]
+            writer.write(b"GET /a?b=c HTTP/1.1\r\nHost: x.test\r\n\r\n")
+            assert (await reader.read()).endswith(b"here")
+        for _, writer in tunnels.values():
+            writer.close()
+
+
 async def test_the_proxy_ends_with_its_page(web: ScriptWeb) -> None:
     async with PageProxy(web.gate(), "http://x.test/a", 10_000) as proxy:
         address = urlsplit(proxy.address)
         reader, writer = await asyncio.open_connection("127.0.0.1", address.port)
-        writer.write(f"GET http://x.test/held HTTP/1.1\r\nHost: x.test\r\n{HEAD}".encode())
+        ask = f"GET http://x.test/held HTTP/1.1\r\nHost: x.test\r\n{HEAD}"
+        writer.write(ask.replace(MARK, proxy.authorization).encode())
         async with asyncio.timeout(5):
             await web.reached.wait()
     async with asyncio.timeout(5):

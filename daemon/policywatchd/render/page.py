@@ -125,7 +125,7 @@ async def _within(browser: Browser, proxy: PageProxy, ask: Ask) -> Answer:
 def _options(proxy: PageProxy, ask: Ask) -> dict[str, Any]:
     language = ask.accept_language.split(",")[0].split(";")[0].strip()
     return {
-        "proxy": {"server": proxy.address},
+        "proxy": {"server": proxy.address, **proxy.login},
         "user_agent": ask.user_agent,
         "locale": language if language and language != "*" else "en",
         "extra_http_headers": {"Accept-Language": ask.accept_language},
@@ -187,7 +187,8 @@ def _router(view: _View) -> Callable[[Any], Awaitable[None]]:
                     view.leads = request.url
                     await asked.abort("blockedbyclient")
                     return
-                view.going, view.proxy.navigating = request, True
+                view.going = request
+                await view.proxy.leave()
                 await asked.continue_(headers={**await request.all_headers(), **view.ask.headers})
             elif (
                 request.resource_type in _BLOCKED

@@ -4,13 +4,17 @@ The browser resolves nothing and connects to nobody but us; each connection that
 made by the wall, so that neither a name that answers twice nor an address in a script leads anywhere else. A proxy
 lives as long as one page: it counts the page's bytes and ends with it. While the page itself is on its way
 (`navigating`), only its own host is open: a redirect to another host is for whoever asked to decide, with robots.txt
-and lane of that host, and no header meant for one host reaches the next.
+and lane of that host, and no header meant for one host reaches the next. Only who knows the page's word is served: the
+port is open to every program of the machine.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import hmac
+import secrets
+from base64 import b64encode
 from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any
@@ -27,6 +31,11 @@ _HEAD = 64 * 1024
 _HEAD_WITHIN = 30.0  # seconds
 _CONNECT_WITHIN = 20.0
 _PIECE = 64 * 1024
+_USER = "page"
+_WHO = (
+    b'HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm="page"\r\n'
+    b"Content-Length: 0\r\nConnection: close\r\nProxy-Connection: close\r\n\r\n"
+)
 _DROPPED = frozenset({b"connection", b"proxy-connection", b"proxy-authorization", b"keep-alive"})
 
 
@@ -43,6 +52,8 @@ class PageProxy:
         self._host, self._secure = host_of(url), urlsplit(url).scheme == "https"
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
+        self._hosts: dict[asyncio.Task[None], str] = {}  # to which each open connection leads
+        self._word = secrets.token_urlsafe(24)
         self.navigating = True
         self.received = 0
         self.faults: dict[str, tuple[str, str]] = {}
@@ -52,6 +63,24 @@ class PageProxy:
         """Where the browser reaches it."""
         assert self._server is not None
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    @property
+    def login(self) -> dict[str, str]:
+        """User and password that the browser is to give."""
+        return {"username": _USER, "password": self._word}
+
+    @property
+    def authorization(self) -> str:
+        """The same as a header has it."""
+        return f"Basic {b64encode(f'{_USER}:{self._word}'.encode()).decode()}"
+
+    async def leave(self) -> None:
+        """The page goes on its way: its own host alone is open, also in tunnels that were there already."""
+        self.navigating = True
+        others = [task for task, host in self._hosts.items() if host != self._host]
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
     @property
     def overrun(self) -> bool:
@@ -84,6 +113,7 @@ class PageProxy:
                 await self._serve(reader, writer)
         finally:
             self._open.discard(task)
+            self._hosts.pop(task, None)
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -93,6 +123,10 @@ class PageProxy:
         except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             return
         method, target, lines = _split(head)
+        if not self._is_known(lines):
+            writer.write(_WHO)
+            await writer.drain()
+            return
         if method == "CONNECT":
             host, port = _authority(target)
             server = await self._connect(host, port, secure=True)
@@ -117,11 +151,22 @@ class PageProxy:
         finally:
             await server.aclose()
 
+    def _is_known(self, lines: list[bytes]) -> bool:
+        """Whether the page's own browser asks."""
+        said = [
+            value.strip()
+            for name, _, value in (line.partition(b":") for line in lines)
+            if name.strip().lower() == b"proxy-authorization"
+        ]
+        return len(said) == 1 and hmac.compare_digest(said[0], self.authorization.encode())
+
     async def _connect(self, host: str, port: int, *, secure: bool) -> httpcore.AsyncNetworkStream:
         if self.overrun:
             raise _Refused
         if self.navigating and (host != self._host or (self._secure and not secure)):
             raise _Refused
+        if (task := asyncio.current_task()) is not None:
+            self._hosts[task] = host
         try:
             return await self._gate.connect_tcp(host, port, _CONNECT_WITHIN)
         except WallRefusal as refusal:
