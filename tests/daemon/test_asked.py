@@ -113,3 +113,21 @@ async def test_a_history_that_reads_the_same_adds_nothing(told: Told, edna: Data
 
     assert (result["different"], result["technical"]) == (0, False)
     assert told.world.value("SELECT count(*) FROM app.policy_snapshots") == 1
+
+
+async def test_a_page_that_a_browser_built_stays_one_when_it_is_read_again(
+    told: Told, edna: Database
+) -> None:
+    await told.look()
+    told.world.rows("UPDATE app.captures SET step = 'browser' RETURNING id")
+    rule = told.world.value(
+        "INSERT INTO app.extraction_rules (hash, definition)"
+        ' VALUES (sha256(\'other\'), \'{"select": ["main"], "remove": ["h2"], "filters": []}\') RETURNING id'
+    )
+    told.world.rows("UPDATE app.document_pages SET rule_id = %s", rule)
+
+    result = await answer(told, edna, await acts.request_reextract(edna, *NAME))
+
+    assert result["technical"] is True
+    origin = told.world.value("SELECT origin FROM app.policy_snapshots ORDER BY id DESC LIMIT 1")
+    assert [part[3:] for part in origin["parts"]] == [["browser"]]

@@ -96,7 +96,8 @@ async def _renewed(
         if text is None:
             return False
         texts[page.id] = text
-        parts.append(Part(page.id, page.rule_id, page.url, hashlib.sha256(text.encode()).digest()))
+        sha256 = hashlib.sha256(text.encode()).digest()
+        parts.append(Part(page.id, page.rule_id, page.url, sha256, str(rows[page.id]["step"])))
     if not parts or is_made_of(base.origin, parts):
         return False
     composed = Composed(tuple(parts), texts, frozenset(texts), len(pages))
