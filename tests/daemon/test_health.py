@@ -175,6 +175,17 @@ async def test_a_machine_that_slept_is_late_and_not_blind_and_says_so_only_if_it
     assert after is not None and after.late == 0 and alerts(source, "documents_late") == []
 
 
+async def test_a_document_that_moved_and_is_not_visited_any_more_is_late_too(
+    db: Database, source: Scratch
+) -> None:
+    source.run("UPDATE app.policy_documents SET health = 'moved', cause = 'moved for good to elsewhere'")
+    source.move_clock("25 hours")
+
+    looked = await Health().look(db)
+
+    assert looked is not None and (looked.late, looked.blind) == (1, 0)
+
+
 async def test_an_alert_is_recalled_after_one_two_and_four_days_until_somebody_has_seen_it(
     db: Database, source: Scratch
 ) -> None:

@@ -25,7 +25,7 @@ WITH clock AS MATERIALIZED (SELECT app.pw_now() AS at), page AS MATERIALIZED (
 ), document AS MATERIALIZED (
   SELECT d.id, p.key || '/' || d.key AS name, d.blind_since AS was, blind.since, blind.pages AS pages_blind, blind.cause,
          blind.url, blind.last_good_at, d.version, a.sentence AS told,
-         d.state = 'active' AND d.health IN ('ok', 'never')
+         d.state = 'active' AND (d.health IN ('ok', 'never') OR d.health = 'moved' AND d.failing_since IS NULL)
            AND greatest(d.last_visit_at, d.updated_at, d.created_at) + %(blind_after)s * d.cadence <= clock.at
            AND EXISTS (SELECT FROM app.document_pages g WHERE g.document_id = d.id AND g.state = 'active') AS late
   FROM app.policy_documents d JOIN app.platforms p ON p.id = d.platform_id LEFT JOIN blind ON blind.document_id = d.id
