@@ -13,16 +13,22 @@ if TYPE_CHECKING:
 __all__ = ["answered", "result_of"]
 
 _LOOK = 0.5  # seconds between two looks
+_NOBODY = 6  # looks after which a request without a daemon is given up: one may be starting
 
 
 async def answered(db: Database, request: int, seconds: float) -> dict[str, Any]:
     """The request as it ended; ServiceAway when the daemon did not serve it in time."""
     from policywatch.db import listing
 
-    for _ in range(int(seconds / _LOOK)):
+    for look in range(int(seconds / _LOOK)):
         row = await listing.request(db, request)
         if row and row["state"] not in ("waiting", "serving"):
             return row
+        if look == _NOBODY and row and row["state"] == "waiting" and not await listing.workers(db):
+            raise ServiceAway(
+                "No daemon runs, so nobody serves the request.",
+                remedy="Start one, it stays asked for: policywatch daemon run",
+            )
         await asyncio.sleep(_LOOK)
     raise ServiceAway(
         "The daemon has not served the request yet.", remedy="It stays asked for; see: policywatch status"

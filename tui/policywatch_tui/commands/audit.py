@@ -373,7 +373,11 @@ async def list_alerts(shell: Shell, everything: bool) -> None:
     async with shell.database() as db:
         rows = await listing.alerts(db, everything=everything)
     shell.table(
-        "alerts", rows, ("id", "level", "audience", "subject", "times", "opened_at", "acked_by", "sentence")
+        "alerts",
+        rows,
+        ("id", "level", "subject", "opened_at", "acked_by", "audience", "times"),
+        beneath=("sentence",),
+        none="No alerts." if everything else "No open alerts.",
     )
 
 

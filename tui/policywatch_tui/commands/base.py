@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import sys
+import textwrap
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Shell",
     "ask_at_terminal",
+    "in_lines",
     "json_option",
     "number_of",
     "pass_shell",
@@ -38,6 +40,8 @@ __all__ = [
     "run_guarded",
     "with_shell",
 ]
+
+_SHORT = 20  # cells; a wider column holds text, whose beginning says something
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -77,6 +81,37 @@ def _cell(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(_cell(v) for v in value)
     return clean(" ".join(str(value).split()))
+
+
+def _width() -> int | None:
+    """Cells of the terminal; None where stdout is no terminal."""
+    return shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else None
+
+
+def _fitting(widths: list[int], columns: Sequence[str], limit: int | None) -> list[int]:
+    """The columns that have room: half a date misleads, only the beginning of a longer text is worth its cells."""
+    if limit is None:
+        return widths
+    start = 0
+    for place, width in enumerate(widths):
+        if start + width > limit and place and (width <= _SHORT or start + len(columns[place]) > limit):
+            return widths[:place]
+        start += width + 2
+    return widths
+
+
+def in_lines(text: str, indent: str = "") -> str:
+    """The text, cleaned; on a terminal in lines of its width that end between words."""
+    whole, width = indent + clean(text), _width()
+    if width is None or len(whole) <= width:
+        return whole
+    return textwrap.fill(
+        whole,
+        max(40, width),
+        subsequent_indent=indent + "  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 @dataclass
@@ -131,20 +166,38 @@ class Shell:
         """One JSON object on stdout."""
         click.echo(json.dumps(plain_value(payload), ensure_ascii=False, indent=None if self.plain else 2))
 
-    def table(self, name: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
-        """A listing: JSON holds every column of the rows, text the named ones, cut to the terminal."""
+    def table(
+        self,
+        name: str,
+        rows: Sequence[Mapping[str, Any]],
+        columns: Sequence[str],
+        *,
+        beneath: Sequence[str] = (),
+        none: str = "",
+    ) -> None:
+        """A listing: JSON holds every column of the rows, text the named ones that the terminal has room for.
+
+        What is in `beneath` is long and matters: on a terminal it stands whole under its row, in a pipe it is the
+        last columns. `none` is said of an empty listing.
+        """
         if self.as_json:
             self.emit({name: [dict(r) for r in rows]})
             return
         if not rows:
-            click.echo(f"No {name}.")
+            click.echo(none or f"No {name}.")
             return
+        limit = _width()
+        if limit is None:
+            columns, beneath = (*columns, *beneath), ()
         cells = [[_cell(r.get(c)) for c in columns] for r in rows]
         widths = [max(len(c), *(len(row[i]) for row in cells)) for i, c in enumerate(columns)]
-        limit = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 10_000
-        for line in [list(columns), *cells]:
-            text = "  ".join(t.ljust(w) for t, w in zip(line, widths, strict=True)).rstrip()
+        widths = _fitting(widths, columns, limit)
+        for place, line in enumerate([list(columns), *cells]):
+            text = "  ".join(t.ljust(w) for t, w in zip(line, widths, strict=False)).rstrip()
             click.echo(text[:limit])
+            long = [_cell(rows[place - 1][c]) for c in beneath if rows[place - 1].get(c)] if place else []
+            if long:
+                click.echo(in_lines(": ".join(long), "    "))
 
     def outcome(self, outcome: Outcome) -> None:
         """The answer of an act that was done (a refused one was raised)."""

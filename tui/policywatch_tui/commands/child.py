@@ -29,9 +29,10 @@ def daemon_argv(shell: Shell, *arguments: str) -> list[str]:
     return [*argv, *arguments]
 
 
-def run_verb(shell: Shell, *arguments: str, label: str = "") -> tuple[int, dict[str, Any]]:
+def run_verb(shell: Shell, *arguments: str, label: str = "", told: str = "") -> tuple[int, dict[str, Any]]:
     """Run one verb to its end; returns its exit code and the object it printed ({} if it printed none).
 
+    `told` is an event of the log that the answer tells as well; its lines are left out.
     Ctrl-C reaches the child too (same terminal group); it ends in order and says so by its exit code.
     """
     with subprocess.Popen(
@@ -47,7 +48,7 @@ def run_verb(shell: Shell, *arguments: str, label: str = "") -> tuple[int, dict[
         # Both pipes are read at once: a long answer would block a child whose progress is waited for.
         reading = threading.Thread(target=lambda pipe: said.append(pipe.read()), args=(child.stdout,))
         reading.start()
-        _follow(shell, child.stderr, label)
+        _follow(shell, child.stderr, label, told)
         reading.join()
         printed, code = "".join(said), child.wait()
     try:
@@ -59,11 +60,13 @@ def run_verb(shell: Shell, *arguments: str, label: str = "") -> tuple[int, dict[
     return code, result if isinstance(result, dict) else {"result": result}
 
 
-def _follow(shell: Shell, lines: Any, label: str) -> None:
+def _follow(shell: Shell, lines: Any, label: str, told: str) -> None:
     """Draw progress lines `{"done": n, "total": m, "text": ...}` on a terminal; other lines pass through."""
     bar = None
     for line in lines:
         step = _progress(line)
+        if step is None and told and f" {told} " in line:
+            continue
         if step is None:
             click.echo(clean(line.rstrip("\n")), err=True)
         elif shell.on_terminal():

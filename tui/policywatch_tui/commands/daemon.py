@@ -10,8 +10,9 @@ import click
 
 from policywatch.errors import PolicyWatchError
 from policywatch_tui.commands.asking import answered
-from policywatch_tui.commands.base import Shell, json_option, with_shell
+from policywatch_tui.commands.base import Shell, in_lines, json_option, with_shell
 from policywatch_tui.commands.child import daemon_argv, run_verb
+from policywatch_tui.commands.offline import offline_words
 from policywatch_tui.desk.clean import clean
 
 __all__ = ["check", "daemon"]
@@ -36,7 +37,7 @@ def run(shell: Shell) -> None:
 @click.pass_obj
 def once(shell: Shell, documents: tuple[str, ...]) -> None:
     """Visit what is due, or the named PLATFORM[/DOCUMENT]s, judge, and end."""
-    code, result = run_verb(shell, "once", *documents, "--json", label="visits")
+    code, result = run_verb(shell, "once", *documents, "--json", label="visits", told="page_unread")
     _report(shell, result)
     click.get_current_context().exit(code)
 
@@ -48,11 +49,14 @@ def _report(shell: Shell, result: dict[str, Any]) -> None:
     for name, value in result.items():
         if not isinstance(value, list | dict):
             click.echo(f"{name.replace('_', ' ')}: {value}")
+    if result.get("changes"):
+        click.echo(in_lines(f"changes: {', '.join(result['changes'])}"))
+    for name in result.get("held") or ():
+        click.echo(in_lines(f"{name}  not visited: another daemon has it, or its host asks to wait", "  "))
     for row in result.get("unread") or ():
-        if isinstance(row, dict):
-            click.echo(clean("  " + "  ".join(str(v) for v in row.values())))
-        else:
-            click.echo(clean(f"  {row}"))
+        click.echo(in_lines("  ".join(str(v) for v in row.values()), "  "))
+    if hint := offline_words(row.get("cause") for row in result.get("unread") or ()):
+        click.echo(hint)
 
 
 @click.command()
@@ -87,6 +91,8 @@ async def check(shell: Shell, document: str | None, everything: bool, seconds: f
                 click.echo(clean(f"{outcome.sentence} See: policywatch status"))
             return 0 if row["state"] == "done" else 6
     # The empty name is every active document.
-    code, result = await asyncio.to_thread(run_verb, shell, "once", document or "", "--json", label="visits")
+    code, result = await asyncio.to_thread(
+        run_verb, shell, "once", document or "", "--json", label="visits", told="page_unread"
+    )
     _report(shell, result)
     return code

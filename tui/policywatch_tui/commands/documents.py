@@ -14,8 +14,8 @@ from policywatch_tui.commands.readable import readable
 from policywatch_tui.desk.clean import clean_lines
 
 _HEALTH = (
-    *("state", "blind_since", "step", "last_visit_at", "last_good_at", "last_change_at"),
-    *("failing_since", "due_at", "cause"),
+    *("state", "step", "blind_since", "last_good_at", "last_visit_at", "last_change_at"),
+    *("failing_since", "due_at"),
 )
 
 __all__ = ["documents", "split_name"]
@@ -41,10 +41,10 @@ async def list_documents(shell: Shell, platform: str | None, by_page: bool) -> N
     async with shell.database() as db:
         if by_page:
             rows = await listing.all_pages(db, platform)
-            shell.table("pages", rows, ("platform", "document", "url", *_HEALTH))
+            shell.table("pages", rows, ("platform", "document", *_HEALTH), beneath=("url", "cause"))
             return
         rows = await listing.documents(db, platform)
-    shell.table("documents", rows, ("platform", "document", *_HEALTH))
+    shell.table("documents", rows, ("platform", "document", *_HEALTH), beneath=("cause",))
 
 
 @documents.command()
@@ -70,10 +70,7 @@ async def show(shell: Shell, document: str, at: str | None, raw: bool) -> None:
         row = await find_document(db, document)
         snapshot = await listing.snapshot_at(db, row["id"], moment)
         if snapshot is None:
-            raise PolicyWatchError(
-                f"There is no snapshot of {document} from then.",
-                remedy=f"See: policywatch documents history {document}",
-            )
+            raise _nothing_then(document, at)
         if raw:
             await evidence.show_raw(shell, db, row, snapshot)
             return
@@ -83,6 +80,18 @@ async def show(shell: Shell, document: str, at: str | None, raw: bool) -> None:
         shell.emit({**row, "snapshot": snapshot, "pages": pages, "text": text})
     else:
         click.echo(clean_lines(text))
+
+
+def _nothing_then(document: str, at: str | None) -> PolicyWatchError:
+    if at is None:
+        return PolicyWatchError(
+            f"There is no snapshot of {document}: it was never read well.",
+            remedy=f"Look now: policywatch check {document}",
+        )
+    return PolicyWatchError(
+        f"There is no snapshot of {document} from then.",
+        remedy=f"See: policywatch documents history {document}",
+    )
 
 
 @documents.command()
@@ -96,7 +105,12 @@ async def history(shell: Shell, document: str, limit: int) -> None:
     async with shell.database() as db:
         row = await find_document(db, document)
         rows = await listing.snapshots(db, row["id"], limit)
-    shell.table("snapshots", rows, ("id", "fetched_at", "source", "kind", "partial", "text_sha256"))
+    shell.table(
+        "snapshots",
+        rows,
+        ("id", "fetched_at", "source", "kind", "partial", "text_sha256"),
+        none=f"No snapshots of {document}: it was never read well.",
+    )
 
 
 @documents.command()
@@ -109,7 +123,9 @@ async def search(shell: Shell, words: tuple[str, ...], limit: int) -> None:
 
     async with shell.database() as db:
         rows = await listing.search(db, " ".join(words), limit)
-    shell.table("documents", rows, ("platform", "document", "rank", "snapshot_id"))
+    shell.table(
+        "documents", rows, ("platform", "document", "rank", "snapshot_id"), none="No text holds that."
+    )
 
 
 @documents.command()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from policywatch_tui.commands.base import Shell, with_shell
-from policywatch_tui.desk.clean import clean
+from policywatch_tui.commands.base import Shell, in_lines, with_shell
+from policywatch_tui.commands.offline import offline_words
 
 __all__ = ["readable"]
 
@@ -26,6 +26,8 @@ async def readable(shell: Shell, platform: str | None, each: bool) -> None:
         return
     click.echo(f"{counts.sentence}.")
     for (health, reason), count in counts.why_not.items():
-        click.echo(clean(f"  {count:>4}  {health}: {reason}"))
+        click.echo(in_lines(f"{count:>4}  {health}: {reason}", "  "))
+    if hint := offline_words(reason for _, reason in counts.why_not):
+        click.echo(hint)
     if each:
-        shell.table("pages", rows, ("platform", "document", "step", "health", "reason", "url"))
+        shell.table("pages", rows, ("platform", "document", "step", "health"), beneath=("url", "reason"))

@@ -14,15 +14,17 @@ import click
 
 import policywatch
 from policywatch.errors import PolicyWatchError
-from policywatch_tui.commands.base import Shell, json_option, with_shell
+from policywatch_tui.commands.base import Shell, in_lines, json_option, with_shell
+from policywatch_tui.commands.offline import offline_words
 from policywatch_tui.desk.clean import clean
 
 __all__ = ["doctor", "status", "version"]
 
 _PLATFORM_COLUMNS = (
-    *("platform", "documents", "ok", "failing", "blind", "never", "paused"),
-    *("unreviewed", "last_good_at", "last_change_at"),
+    *("platform", "documents", "ok", "failing", "blind", "never", "unreviewed", "last_good_at"),
+    *("paused", "last_change_at"),
 )
+_TROUBLES = 10  # lines of documents; a host or a network that is away would fill screens
 
 
 @click.command()
@@ -99,10 +101,10 @@ async def status(shell: Shell) -> None:
         shell.emit(told)
         return
     for line in _first_lines(told):
-        click.echo(clean(line))
+        click.echo(in_lines(line))
     shell.table("platforms", told["platforms"], _PLATFORM_COLUMNS)
     for line in _last_lines(told):
-        click.echo(clean(f"  {line}"))
+        click.echo(in_lines(line, "  "))
 
 
 def _first_lines(told: Mapping[str, Any]) -> Iterator[str]:
@@ -110,7 +112,7 @@ def _first_lines(told: Mapping[str, Any]) -> Iterator[str]:
     if told["frozen"]:
         yield f"FROZEN: nothing is sent ({told['frozen_reason'] or ''})."
     beating = ", ".join(f"{w['host']} pid {w['pid']}" for w in told["daemons"])
-    yield "daemon  " + (beating or "silent: nothing is collected or sent")
+    yield "daemon  " + (beating or "silent: nothing is collected or sent (start it: policywatch daemon run)")
     yield from _settings_lines(told["daemons"])
     yield _sources_line(told["platforms"])
     counts = told["queue"]
@@ -118,8 +120,8 @@ def _first_lines(told: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _last_lines(told: Mapping[str, Any]) -> Iterator[str]:
-    """One line for each document in trouble, request, digest and alert."""
-    yield from (_trouble(document) for document in told["troubled"])
+    """One line for each alert, request, digest, archive and document in trouble; of the last only the first ones."""
+    yield from (f"{alert['level']}: {alert['sentence']}" for alert in told["alerts"])
     for asked in told["requests"]:
         yield f"request {asked['id']} ({asked['kind']}) of {asked['requested_by']}: {asked['state']}"
     for digest in told["digests"]:
@@ -129,7 +131,12 @@ def _last_lines(told: Mapping[str, Any]) -> Iterator[str]:
     for archive in told["archives"]:
         if archive["cause"]:
             yield f"archive {archive['repository']} failed {archive['failures']} times: {archive['cause']}"
-    yield from (f"{alert['level']}: {alert['sentence']}" for alert in told["alerts"])
+    troubled = told["troubled"]
+    yield from (_trouble(document) for document in troubled[:_TROUBLES])
+    if len(troubled) > _TROUBLES:
+        yield f"and {len(troubled) - _TROUBLES} more documents in trouble: policywatch documents list"
+    if hint := offline_words(document["cause"] for document in troubled):
+        yield hint
 
 
 Finding = tuple[str, str, str]  # ok | warn | fault, what, remedy
