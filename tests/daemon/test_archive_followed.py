@@ -272,6 +272,18 @@ async def test_a_wall_in_the_archive_is_held_told_and_not_compared(followed: Fol
     assert len(rows) == 1
 
 
+async def test_a_wall_after_a_wall_that_was_taken_back_is_held_too(followed: Followed) -> None:
+    await followed.look()
+    followed.commit(WALL, path=RULES, ago=timedelta(days=6))
+    followed.commit(WALL + "Request 7f31 of Tuesday.\n", path=RULES, ago=timedelta(days=5))
+    followed.commit(text(), path=RULES, ago=timedelta(days=2))
+
+    await followed.look()
+
+    assert followed.changes() == []
+    assert len(followed.world.rows("SELECT 1 FROM app.audit_log WHERE action = 'archive.suspect'")) == 2
+
+
 async def test_a_rewritten_history_is_told_and_changes_nothing_that_is_stored(followed: Followed) -> None:
     await followed.look()
     followed.commit(SHORTER, path=RULES)

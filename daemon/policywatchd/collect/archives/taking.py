@@ -208,7 +208,9 @@ class Taker:
         if not await self._looks_bad(document, text, last):
             return False
         place = versions.index(version)
-        before = versions[place - 1].blob if place else ""
+        after = versions[place + 1] if place + 1 < len(versions) else None
+        taken_back = after is not None and not after.fault and await self._text(window, after) == last
+        before = after.blob if after is not None and taken_back else ""
         return not suspects.stood(versions, place, before, await archives.now(self._db), lambda blob: blob)
 
     async def _looks_bad(self, document: Followed, text: str, last: str | None) -> bool:
