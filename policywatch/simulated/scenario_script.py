@@ -111,14 +111,19 @@ class ScriptedDocument:
 
 
 class Script:
-    """A scenario worked out. `documents` in order of their numbers."""
+    """A scenario worked out. `documents` in order of their numbers.
 
-    def __init__(self, scenario: Scenario) -> None:
-        self.scenario = scenario
+    Without `texts` only places and names are there, for who needs no more of thousands of documents.
+    """
+
+    def __init__(self, scenario: Scenario, *, texts: bool = True) -> None:
+        self.scenario, self._texts = scenario, texts
         self.documents = [self._document(number) for number in range(scenario.documents.count)]
         draw = self._draw("roles")
         numbers = list(range(len(self.documents)))
         draw.shuffle(numbers)
+        if not texts:
+            return
         self._roles(numbers)
         self._bad()
         self._changes()
@@ -141,7 +146,7 @@ class Script:
             for page in range(about.pages[number % len(about.pages)])
         )  # fmt: skip
         document = ScriptedDocument(number, platform, company(seed, platform).name, key, name, pages)
-        for page in pages:
+        for page in pages if self._texts else ():
             text = page_text(seed, platform, number, page.number, name, turn)
             document.versions.append(Version(0, page.number, None, text))
         return document

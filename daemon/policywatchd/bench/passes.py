@@ -106,7 +106,7 @@ async def _size(
     file = folder / "scenario.json"
     file.write_text(json.dumps(_scenario(documents)), encoding="utf-8")
     scenario = load_scenario(file)
-    script = Script(scenario)
+    script = Script(scenario, texts=False)  # the daemon's memory is measured, not the texts of the web
     mine = settings_of(scenario, script.platforms())
     superuser, postmaster = await maintenance(settings, ends, extra=QUICK)
     made = await scratch(superuser, ends, postmaster=postmaster)
