@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo bench test test-fast test-timescale check snapshots evaluate wheel lock clean
+.PHONY: help run demo bench test test-fast test-timescale chaos check snapshots evaluate wheel lock clean
 
 help: ## this list
 	@echo "PolicyWatch: make TARGET"
@@ -40,6 +40,9 @@ test-timescale: $(STAMP) ## the schema on TimescaleDB compiled to WebAssembly (N
 	@cd tests/timescale && export PATH="$(CURDIR)/$(BIN):$$PATH" && if [ ! -e node_modules/.installed ] || [ package-lock.json -nt node_modules/.installed ]; then \
 		npm ci --legacy-peer-deps --no-audit --no-fund --loglevel=error && touch node_modules/.installed; fi
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest tests/timescale
+
+chaos: $(STAMP) ## the proofs about faults at full length (about 15 minutes)
+	POLICYWATCH_LONG=1 $(BIN)/python -m pytest -m fault
 
 check: $(STAMP) ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
