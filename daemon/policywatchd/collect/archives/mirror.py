@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 import pygit2
 
-from policywatch.errors import PolicyWatchError
+from policywatch.errors import PolicyWatchError, UsageError
 from policywatch.settings import without_password
 from policywatchd.collect.archives.repository import NAME_LIMIT, Archive, Version, open_repository
 
@@ -114,6 +114,8 @@ class Mirror:
                 versions.setdefault(version.path, []).append(version)
             tree = repository[head].peel(pygit2.Tree)
             gone = frozenset(path for path in versions if path not in tree)
+        except UsageError as error:
+            raise ArchiveAway(error.what) from error
         except (pygit2.GitError, KeyError, ValueError) as error:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise ArchiveAway(f"our copy of {self._shown} was damaged ({error}) and is made anew") from error

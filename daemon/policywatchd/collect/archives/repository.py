@@ -19,7 +19,7 @@ from enum import StrEnum
 from pathlib import Path
 
 import pygit2
-from pygit2.enums import DeltaStatus, FileMode, RepositoryOpenFlag, SortMode
+from pygit2.enums import FileMode, RepositoryOpenFlag, SortMode
 
 from policywatch.errors import PolicyWatchError, UsageError
 from policywatch.settings import without_password
@@ -31,6 +31,7 @@ __all__ = [
 
 _CLONE_LIMIT = 600  # seconds; 3.4 MB take less than one
 _BUNDLE = (b"# v2 git bundle\n", b"# v3 git bundle\n")
+_MOST_FILES = 10_000_000  # in changed folders, over a whole history; a few kilobytes of trees can name more
 NAME_LIMIT = 200  # characters of a service, a document or a message
 
 
@@ -102,20 +103,14 @@ class Archive:
             return
         walker = self.repository.walk(self.head, SortMode.TOPOLOGICAL | SortMode.REVERSE)
         walker.simplify_first_parent()
+        left = _MOST_FILES
         for commit in walker:
             parents = commit.parents
-            # With the arguments this way round, what the commit made is the "old" side of a delta.
-            diff = commit.tree.diff_to_tree(parents[0].tree) if parents else commit.tree.diff_to_tree()
-            for delta in diff.deltas:
-                made = delta.old_file
-                if delta.status == DeltaStatus.ADDED or made.mode not in (
-                    FileMode.BLOB,
-                    FileMode.BLOB_EXECUTABLE,
-                ):
-                    continue  # the commit took the file away, or it is a link or a submodule
-                if made.id == delta.new_file.id:
-                    continue  # its mode alone
-                version = self._version(commit, made, largest)
+            for path, blob in _made(commit.tree, parents[0].tree if parents else None):
+                left -= 1
+                if left < 0:
+                    raise UsageError(f"{self.name} holds more than {_MOST_FILES} changed files.")
+                version = None if blob is None else self._version(commit, path, blob, largest)
                 if version is not None:
                     yield version
 
@@ -129,14 +124,16 @@ class Archive:
         """The bytes of a version."""
         return read_blob(self.repository, blob)
 
-    def _version(self, commit: pygit2.Commit, made: pygit2.DiffFile, largest: int) -> Version | None:
-        path = made.raw_path.decode("utf-8", "replace")
+    def _version(
+        self, commit: pygit2.Commit, raw_path: bytes, blob: pygit2.Oid, largest: int
+    ) -> Version | None:
+        path = raw_path.decode("utf-8", "replace")
         service, _, file = path.partition("/")
         if not service or "/" in file or not file.endswith(".md") or file == ".md":
             return None
         message = commit.raw_message.decode("utf-8", "replace").strip().partition("\n")[0]
         known = next((kind for start, kind in _MESSAGES if message.startswith(start)), None)
-        size = self._size(made.id)
+        size = self._size(blob)
         fault = fault_of(path, size, largest)
         try:
             at = datetime.fromtimestamp(commit.author.time, UTC)
@@ -150,11 +147,28 @@ class Archive:
             kind=known or Kind.CHANGE,
             at=at,
             message="".join(sign if sign.isprintable() else " " for sign in message[:NAME_LIMIT]),
-            blob=str(made.id),
+            blob=str(blob),
             size=size,
             fault=fault,
             foretold=known is not None,
         )
+
+
+def _made(after: pygit2.Tree, before: pygit2.Tree | None) -> Iterator[tuple[bytes, pygit2.Oid | None]]:
+    """The files `Folder/File` of changed folders, with the blob of those that are new or other; None for the rest.
+
+    Two levels alone are read, since versions lie nowhere else and a tree may hold itself many times over.
+    """
+    old = {} if before is None else {one.raw_name: one for one in before}
+    for folder in after:
+        was = old.get(folder.raw_name)
+        if not isinstance(folder, pygit2.Tree) or (was is not None and was.id == folder.id):
+            continue
+        known = {one.raw_name: one.id for one in was} if isinstance(was, pygit2.Tree) else {}
+        for file in folder:
+            path = (folder.raw_name or b"") + b"/" + (file.raw_name or b"")
+            is_file = file.filemode in (FileMode.BLOB, FileMode.BLOB_EXECUTABLE)  # no link, no submodule
+            yield path, file.id if is_file and known.get(file.raw_name) != file.id else None
 
 
 def fault_of(path: str, size: int, largest: int) -> str:
