@@ -89,6 +89,26 @@ async def test_where_the_old_page_is_gone_the_new_text_is_technical(world: World
     assert "privaci" in text
 
 
+async def test_a_page_that_left_the_settings_for_a_while_is_held_against_what_it_said_before(
+    world: World,
+) -> None:
+    """As by an edit of its address that was taken back."""
+    service = await world.service()
+    await look(service, with_pages([page("privacy-policy"), page("terms-of-service")]))
+    await look(service, with_pages([page("privacy-policy")]))
+    before = {document.page for round_ in (1, 2, 3) for document in world.web.truth.changed(round_)}
+    assert "x/terms-of-service" in before and "x/privacy-policy" not in before
+    for _ in range(3):
+        world.web.advance()
+
+    report = await look(service, with_pages([page("privacy-policy"), page("terms-of-service")]))
+
+    assert report.outcomes == {"change": 1}
+    assert kinds(world) == ["first", "technical", "technical", "change"]
+    (row,) = world.rows("SELECT passages FROM app.policy_changes")
+    assert 0 < len(row["passages"]) < 6
+
+
 async def test_a_page_that_was_never_read_well_is_no_part_of_the_text(world: World) -> None:
     service = await world.service()
     both = with_pages([page("terms-of-service"), page("privacy-policy")])

@@ -47,6 +47,7 @@ class _Again:
 
     text: str
     parts: tuple[Part, ...]
+    captures: tuple[int, ...]
 
 
 class Judge:
@@ -84,7 +85,7 @@ class Judge:
         if (old_read, old_links) == (read, links):
             return [Step("technical", text, read, links, parts)]
         return [
-            Step("technical", again.text, old_read, old_links, again.parts, captures=base.captures),
+            Step("technical", again.text, old_read, old_links, again.parts, captures=again.captures),
             Step("change", text, read, links, parts, judged=await self._judge(claim, again.text, text)),
         ]
 
@@ -98,12 +99,18 @@ class Judge:
         )
 
     async def _read_again(self, base: Base, pages: Sequence[Page], composed: Composed) -> _Again:
-        """The base by today's rules. A page that it does not hold, or that gives no text any more, has today's text.
+        """The base by today's rules. A page that it does not hold says there what it said when it was last good.
 
-        What such a page says today is then no change of the platform: nobody knows what it said before.
+        One that never was, or that gives no text any more, has today's text: what it says today is then no change of
+        the platform, since nobody knows what it said before. So it is after an archive, which told of it meanwhile.
         """
         rows = {row["page_id"]: row for row in await collecting.captures_of(self._db, base.captures)}
         known = {page.id: page for page in pages}
+        if base.source == "platform":
+            left = [
+                page.good_capture for page in pages if page.id not in rows and page.good_capture is not None
+            ]
+            rows |= {row["page_id"]: row for row in await collecting.captures_of(self._db, left)}
         texts: list[tuple[str, str]] = []
         parts: list[Part] = []
         for part in composed.parts:
@@ -116,7 +123,7 @@ class Judge:
             texts.append((part.url, text))
             sha256 = hashlib.sha256(text.encode()).digest()
             parts.append(Part(part.page_id, part.rule_id, part.url, sha256, part.step))
-        return _Again(compose(texts), tuple(parts))
+        return _Again(compose(texts), tuple(parts), tuple(row["id"] for row in rows.values()))
 
     async def text_again(self, row: Mapping[str, Any] | None, page: Page) -> str | None:
         """A stored capture (a row of `captures_of`) by today's rule of its page; None where it gives no text."""
