@@ -16,9 +16,10 @@ from typing import Any
 from policywatch.bounded import BoundedError, Child
 from policywatch.domain.changes import Analysis, Comparison
 
-__all__ = ["BoundedError", "Gauged", "Judged", "Reader"]
+__all__ = ["MEMORY", "BoundedError", "Gauged", "Judged", "Reader"]
 
-_MEMORY = 1024 * 1024 * 1024
+#: Bytes of address space that the reading of one page may take.
+MEMORY = 1024 * 1024 * 1024
 _EXTRACT_SECONDS = 15.0
 _JUDGE_SECONDS = 40.0
 
@@ -47,7 +48,7 @@ class Reader:
     """The daemon's one reader; tasks wait for each other. Close it, or its child stays as long as we do."""
 
     def __init__(self) -> None:
-        self._child = Child("policywatchd.reading_child:work", memory=_MEMORY, cpu=_JUDGE_SECONDS)
+        self._child = Child("policywatchd.reading_child:work", memory=MEMORY, cpu=_JUDGE_SECONDS)
         # One thread that lives as long as the child: the kernel ends a child with the thread that started it.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="reader")
         self._closed = False

@@ -12,7 +12,9 @@ import click
 import pytest
 
 from policywatch.settings import Settings
+from policywatchd import reader
 from policywatchd.main import cli as daemon
+from policywatchd.render.browser import Limits
 from policywatchd.render.main import cli as renderer
 
 ROOT = Path(__file__).parents[2]
@@ -68,6 +70,18 @@ def test_a_backup_is_started_by_the_script_of_this_tree() -> None:
     script = ROOT / Path(program).relative_to(INSTALLED)
     assert os.access(script, os.X_OK)
     assert arguments == ["--config", "/etc/policywatch/policywatch.yaml"]
+
+
+def test_a_page_that_eats_memory_ends_its_reader_and_never_the_service() -> None:
+    daemon_, renderer_ = keys(UNITS / "policywatch.service"), keys(RENDER)
+
+    assert daemon_["OOMPolicy"] == renderer_["OOMPolicy"] == ["continue"]  # systemd's own: stop the service
+    assert _bytes(daemon_["MemoryMax"]) >= 1.5 * reader.MEMORY  # what reads a page has a limit of its own
+    assert _bytes(renderer_["MemoryMax"]) > Limits().memory
+
+
+def _bytes(said: list[str]) -> int:
+    return int(said[0].removesuffix("G")) << 30
 
 
 def test_readiness_and_life_are_the_daemons_own_words() -> None:
