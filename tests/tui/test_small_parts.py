@@ -14,6 +14,7 @@ from policywatch_tui.desk.fresh import STALE_SECONDS, Freshness
 from policywatch_tui.desk.line import cells, text_of
 from policywatch_tui.desk.prompt import Answer, Question, QuestionKind, snooze_until
 from policywatch_tui.desk.rows import Counts, Standing
+from policywatch_tui.desk.triage import Triage
 from policywatch_tui.desk.window import Window
 from tests.tui.world import NOW, approvals, publications
 
@@ -181,6 +182,24 @@ def test_a_silent_daemon_a_frozen_system_refused_settings_and_blind_sources_are_
     assert 'settings refused: policywatch.yaml:3:5: unknown key "x"' in said(
         daemon_seen_at=NOW, settings_fault=fault
     )
+
+
+def test_in_80_cells_blind_sources_are_seen_beside_refused_settings() -> None:
+    fault = (
+        "/etc/policywatch/policywatch.yaml:18:13: platforms.x.documents.terms-of-service needs the key select"
+    )
+    standing = Standing(
+        now=NOW,
+        person="ben",
+        role="reviewer",
+        daemon_seen_at=NOW - timedelta(minutes=5),
+        documents_blind=3,
+        settings_fault=fault,
+    )
+    seen = text_of(queueview.status(Triage(), more=False, standing=standing, now=NOW))[:80]
+    assert "daemon silent 5m" in seen
+    assert "3 sources blind" in seen
+    assert "settings refused: " in seen
 
 
 def test_the_sheet_holds_all_that_a_yes_binds() -> None:

@@ -146,11 +146,12 @@ def troubles(standing: Standing | None, now: datetime) -> tuple[Piece, ...]:
         pieces.append(("   no daemon runs", Look.WARN))
     elif now - seen > _SILENT_AFTER:
         pieces.append((f"   daemon silent {fmt.age(seen, now)}", Look.WARN))
-    if standing.settings_fault:
-        pieces.append((f"   settings refused: {clean(_last_folder(standing.settings_fault))}", Look.WARN))
     if standing.documents_blind:
         count = standing.documents_blind
         pieces.append((f"   {count} {'source' if count == 1 else 'sources'} blind", Look.WARN))
+    # The longest stands last: it is cut where a line is too short for all.
+    if standing.settings_fault:
+        pieces.append((f"   settings refused: {clean(_last_folder(standing.settings_fault))}", Look.WARN))
     return tuple(pieces)
 
 
@@ -166,12 +167,14 @@ def status(triage: Triage, more: bool, standing: Standing | None, now: datetime)
     place = triage.list.window.cursor + 1 if count else 0
     total = fmt.number(count)
     pieces: list[Piece] = [(f"row {place:>{len(total)}}/{total}{'+' if more else ''}", Look.DIM)]
-    pieces.append(("   order severity, then age", Look.DIM))
+    wrong = troubles(standing, now)
+    if not wrong:  # it never changes, and gives way to what does
+        pieces.append(("   order severity, then age", Look.DIM))
     if triage.marks:
         pieces.append((f"   marks {len(triage.marks)}", Look.BOLD))
     if triage.done:
         pieces.append((f"   undo {len(triage.done)}", Look.DIM))
-    return (*pieces, *troubles(standing, now))
+    return (*pieces, *wrong)
 
 
 def empty_words(standing: Standing | None, counts: Counts | None) -> tuple[Line, ...]:
