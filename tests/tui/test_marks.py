@@ -13,6 +13,7 @@ def test_a_change_as_usual_has_no_mark() -> None:
 
 def test_a_return_a_repetition_and_alternation_name_the_other_change() -> None:
     assert marks({"reverts": 12}) == ("reverts C-12",)
+    assert short_mark({"reverts": 12}) == "reverts C-12"
     assert marks({"same_as": 12}) == ("the same two texts as C-12",)
     assert marks({"alternates": 3}) == ("two variants, 4 times: the page shows both texts by turns",)
 

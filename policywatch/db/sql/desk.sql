@@ -23,7 +23,7 @@ SELECT undecided, critical, snoozed, oldest FROM read.queue_counts;
 SELECT q.*, q.pages_seen[1] AS pages_judged, q.pages_seen[2] AS pages_total, CASE WHEN q.claimed_until > (SELECT server_time FROM read.me) THEN q.claimed_by END AS taken_by
 FROM (SELECT change_id, version, platform, document_name, detected_at, severity, machine_severity, rank, place, summary,
              words_added, words_removed, verdict, decided_by, decided_at, snoozed_until, claimed_by, claimed_until, status,
-             alternates, pages_seen
+             reverts, alternates, pages_seen
       FROM read.recent_unreviewed_changes
       WHERE (place, detected_at, change_id)
           > (coalesce(4 - %(rank)s::integer, -1)::smallint, coalesce(%(at)s::timestamptz, '-infinity'), coalesce(%(after)s::bigint, 0))
@@ -32,7 +32,7 @@ ORDER BY q.place, q.detected_at, q.change_id;
 
 -- name: queue_rows
 SELECT change_id, version, platform, document_name, detected_at, severity, machine_severity, rank, summary, words_added,
-       words_removed, verdict, decided_by, decided_at, snoozed_until, status, alternates,
+       words_removed, verdict, decided_by, decided_at, snoozed_until, status, reverts, alternates,
        pages_seen[1] AS pages_judged, pages_seen[2] AS pages_total,
        CASE WHEN claimed_until > (SELECT server_time FROM read.me) THEN claimed_by END AS taken_by
 FROM read.changes WHERE change_id = ANY (%(ids)s::bigint[]);

@@ -36,6 +36,8 @@ def marks(row: Mapping[str, Any]) -> tuple[str, ...]:
 def short_mark(row: Mapping[str, Any]) -> str:
     """The same in a word or two, for a line of the queue; "" for a change that is as usual."""
     told = ["unconfirmed"] if row.get("status") == "unconfirmed" else []
+    if row.get("reverts"):
+        told.append(f"reverts C-{row['reverts']}")
     if row.get("alternates"):
         told.append("two variants")
     judged, total = row.get("pages_judged"), row.get("pages_total")
