@@ -375,7 +375,15 @@ async def list_alerts(shell: Shell, everything: bool) -> None:
     shell.table(
         "alerts",
         rows,
-        ("id", "level", "subject", "opened_at", "acked_by", "audience", "times"),
+        (
+            "id",
+            "level",
+            "opened_at",
+            "acked_by",
+            *(("closed_at",) if everything else ()),
+            "audience",
+            "subject",
+        ),
         beneath=("sentence",),
         none="No alerts." if everything else "No open alerts.",
     )

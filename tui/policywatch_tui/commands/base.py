@@ -108,7 +108,7 @@ def in_lines(text: str, indent: str = "") -> str:
     return textwrap.fill(
         whole,
         max(40, width),
-        subsequent_indent=indent + "  ",
+        subsequent_indent=" " * len(indent) + "  ",
         break_long_words=False,
         break_on_hyphens=False,
     )
@@ -192,8 +192,10 @@ class Shell:
         cells = [[_cell(r.get(c)) for c in columns] for r in rows]
         widths = [max(len(c), *(len(row[i]) for row in cells)) for i, c in enumerate(columns)]
         widths = _fitting(widths, columns, limit)
+        counts = {c for c in columns if all(type(r.get(c)) is int for r in rows)}
         for place, line in enumerate([list(columns), *cells]):
-            text = "  ".join(t.ljust(w) for t, w in zip(line, widths, strict=False)).rstrip()
+            placed = zip(line, widths, columns, strict=False)
+            text = "  ".join(t.rjust(w) if c in counts else t.ljust(w) for t, w, c in placed).rstrip()
             click.echo(text[:limit])
             long = [_cell(rows[place - 1][c]) for c in beneath if rows[place - 1].get(c)] if place else []
             if long:

@@ -30,7 +30,7 @@ for _command in (*evidence.COMMANDS, readable):
     documents.add_command(_command)
 
 
-@documents.command("list")
+@documents.command("list", short_help="Every document, how it is, and why.")
 @click.option("--platform", help="One platform, by key.")
 @click.option("--pages", "by_page", is_flag=True, help="Page by page.")
 @with_shell
@@ -44,10 +44,11 @@ async def list_documents(shell: Shell, platform: str | None, by_page: bool) -> N
             shell.table("pages", rows, ("platform", "document", *_HEALTH), beneath=("url", "cause"))
             return
         rows = await listing.documents(db, platform)
-    shell.table("documents", rows, ("platform", "document", *_HEALTH), beneath=("cause",))
+    none = f"No documents of {platform}; policywatch status lists the platforms." if platform else ""
+    shell.table("documents", rows, ("platform", "document", *_HEALTH), beneath=("cause",), none=none)
 
 
-@documents.command()
+@documents.command(short_help="The text of a document, now or at a time.")
 @click.argument("document")
 @click.option("--at", help="The text believed at that time (ISO 8601), default now.")
 @click.option(
@@ -113,7 +114,7 @@ async def history(shell: Shell, document: str, limit: int) -> None:
     )
 
 
-@documents.command()
+@documents.command(short_help="Documents whose newest text holds words.")
 @click.argument("words", nargs=-1, required=True)
 @click.option("--limit", default=50, show_default=True)
 @with_shell

@@ -25,7 +25,7 @@ _WAIT = click.option(
 )
 
 
-@click.command()
+@click.command(short_help="What came over the wire for a document.")
 @click.argument("document")
 @click.option("--suspect", is_flag=True, help="Only those that were kept and not believed.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
@@ -46,7 +46,7 @@ async def captures(shell: Shell, document: str, suspect: bool, limit: int) -> No
     )
 
 
-@click.command("accept-capture")
+@click.command("accept-capture", short_help="Take a suspect capture for the policy.")
 @click.argument("capture", type=click.IntRange(min=1))
 @with_shell
 async def accept_capture(shell: Shell, capture: int) -> None:
@@ -61,7 +61,7 @@ async def accept_capture(shell: Shell, capture: int) -> None:
         shell.outcome(await acts.accept_capture(db, capture))
 
 
-@click.command("test")
+@click.command("test", short_help="Fetch each page twice, show what is read.")
 @click.argument("document")
 @_WAIT
 @with_shell
@@ -95,7 +95,7 @@ def _print_trial(page: Mapping[str, Any]) -> None:
             click.echo(clean(f"  {name}: {one}"))
 
 
-@click.command()
+@click.command(short_help="What a further filter would have removed.")
 @click.argument("document")
 @click.option(
     "--filter", "filters", multiple=True, help="A named filter to add (policywatch config schema lists them)."
@@ -126,7 +126,7 @@ async def preview(
         )
 
 
-@click.command()
+@click.command(short_help="Read kept captures again by today's rules.")
 @click.argument("document")
 @_WAIT
 @with_shell
@@ -143,7 +143,7 @@ async def reextract(shell: Shell, document: str, seconds: float) -> None:
         click.echo(clean(", ".join(f"{name}: {value}" for name, value in result.items())))
 
 
-@click.command()
+@click.command(short_help="Write every snapshot into a folder.")
 @click.argument("document")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @with_shell

@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from policywatch_tui.commands.base import Shell, json_option
+from policywatch_tui.commands.base import Shell, in_lines, json_option
 from policywatch_tui.commands.child import run_verb
 from policywatch_tui.desk.clean import clean
 
 __all__ = ["import_source", "print_report", "run_import"]
 
-_COUNTS = ("versions", "stored", "added", "changes", "noise", "suspect")
+_COUNTS = ("versions", "added", "changes", "noise", "suspect", "stored")
 _SHOWN = 20  # refused or suspect versions shown to a person; --json holds more
 
 
@@ -38,7 +38,7 @@ def import_source(shell: Shell, source: Path, queue: bool, dry_run: bool, platfo
     if shell.as_json:
         shell.emit(result)
     else:
-        print_report(result)
+        print_report(shell, result)
     click.get_current_context().exit(code)
 
 
@@ -57,14 +57,15 @@ def run_import(
     return run_verb(shell, "import", str(source), "--json", "--progress", *flags, label="versions")
 
 
-def print_report(report: dict[str, Any]) -> None:
+def print_report(shell: Shell, report: dict[str, Any]) -> None:
     """The report for a person: a line per document, what was left out and why, the sum."""
     documents: dict[str, dict[str, int]] = report.get("by_document") or {}
     if documents:
-        width = max(len("document"), *(len(name) for name in documents))
-        click.echo("document".ljust(width) + "".join(f"{name:>10}" for name in _COUNTS))
-        for name, counts in documents.items():
-            click.echo(clean(name.ljust(width)) + "".join(f"{counts.get(key, 0):>10}" for key in _COUNTS))
+        rows = [
+            {"document": name, **{key: counts.get(key, 0) for key in _COUNTS}}
+            for name, counts in documents.items()
+        ]
+        shell.table("documents", rows, ("document", *_COUNTS))
     for service, count in (report.get("unknown_services") or {}).items():
         click.echo(clean(f"left out: {count} of {service}, which is no platform here and no alias of one"))
     _print_versions("suspect", report.get("suspect", 0), report.get("suspect_versions") or [], "signs")
@@ -72,17 +73,18 @@ def print_report(report: dict[str, Any]) -> None:
     if not report:
         return
     verb = "would be added" if report["dry_run"] else "added"
-    click.echo(
+    told = (
         f"{report['versions']} versions read in {report['seconds']} s: {report['snapshots_added']} {verb}, "
         f"{report['skipped']} there already, {report['suspect']} suspect, {report['refused']} refused; "
         f"{report['changes_added']} changes"
     )
+    click.echo(in_lines(told))
 
 
 def _print_versions(word: str, count: int, listed: list[dict[str, Any]], key: str) -> None:
     for one in listed[:_SHOWN]:
         why = one.get(key)
         told = ", ".join(why) if isinstance(why, list) else why
-        click.echo(clean(f"{word}: {one.get('path')} {str(one.get('commit', ''))[:12]}: {told}"))
+        click.echo(in_lines(f"{word}: {one.get('path')} {str(one.get('commit', ''))[:12]}: {told}"))
     if count > min(len(listed), _SHOWN):
         click.echo(f"{word}: and {count - min(len(listed), _SHOWN)} more")

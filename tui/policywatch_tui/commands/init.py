@@ -158,5 +158,5 @@ async def _import(shell: Shell, source: Path) -> tuple[int, dict[str, Any]]:
 
     code, report = await asyncio.to_thread(run_import, shell, source)
     if not shell.as_json:
-        print_report(report)
+        print_report(shell, report)
     return code, report

@@ -10,7 +10,7 @@ from policywatch_tui.commands.offline import offline_words
 __all__ = ["readable"]
 
 
-@click.command()
+@click.command(short_help="How many pages can be read, and why not.")
 @click.option("--platform", help="One platform, by key.")
 @click.option("--pages", "each", is_flag=True, help="Every page with its step and reason.")
 @with_shell

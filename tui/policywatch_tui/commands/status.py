@@ -16,7 +16,6 @@ import policywatch
 from policywatch.errors import PolicyWatchError
 from policywatch_tui.commands.base import Shell, in_lines, json_option, with_shell
 from policywatch_tui.commands.offline import offline_words
-from policywatch_tui.desk.clean import clean
 
 __all__ = ["doctor", "status", "version"]
 
@@ -189,7 +188,8 @@ async def _render_findings(shell: Shell) -> AsyncIterator[Finding]:
         "; ".join(
             [
                 *lacking,
-                "then start policywatch-render (docs/operator.md, The browser), or set fetch.render: off",
+                f"{'then start' if lacking else 'Start'} policywatch-render (docs/operator.md, The browser),"
+                " or set fetch.render: off",
             ]
         ),
     )
@@ -285,7 +285,7 @@ async def doctor(shell: Shell) -> int:
         shell.emit({"findings": [dict(zip(("state", "what", "remedy"), f, strict=True)) for f in findings]})
     else:
         for state, what, remedy in findings:
-            click.echo(clean(f"{state:<6} {what}"))
+            click.echo(in_lines(what, f"{state:<6} "))
             if remedy:
-                click.echo(clean(f"       {remedy}"))
+                click.echo(in_lines(remedy, " " * 7))
     return 1 if any(state == "fault" for state, _, _ in findings) else 0
