@@ -178,3 +178,33 @@ async def test_a_host_that_asks_to_wait_is_left_alone(world: World) -> None:
     assert world.value(
         "SELECT due_at > app.pw_now() + interval '50 min' FROM app.policy_documents WHERE key = 'terms-of-service'"
     )
+
+
+async def test_a_new_rule_that_the_old_page_does_not_know_is_told_since_it_may_hide_a_change(
+    world: World,
+) -> None:
+    """As after a rebuilt site, whose words may have changed with its marks."""
+    service = await world.service()
+    own = world.web._answer
+    marks = ["main"]
+
+    def answer(method: str, host: str, path: str, headers: dict[str, str]) -> Any:
+        status, said, body = own(method, host, path, headers)
+        old, new = b"<main", f"<{marks[0]}".encode()
+        return status, said, body.replace(old, new).replace(b"</main", new.replace(b"<", b"</"))
+
+    world.web._answer = answer  # type: ignore[method-assign]
+    await look(service, with_pages([page("terms-of-service")]))
+    marks[0] = "article"
+    for _ in range(3):
+        world.web.advance()
+
+    report = await look(service, with_pages([page("terms-of-service", select=["article"])]))
+
+    assert report.outcomes == {"technical": 1}
+    (alert,) = world.rows("SELECT kind, subject, sentence, audience FROM app.alerts WHERE closed_at IS NULL")
+    assert (alert["kind"], alert["subject"], alert["audience"]) == (
+        "not_compared", "x/terms-of-service", "reviewers",
+    )  # fmt: skip
+    assert "http://x.test/terms-of-service reads otherwise" in alert["sentence"]
+    assert world.value("SELECT count(*) FROM app.audit_log WHERE action = 'document.not_compared'") == 1

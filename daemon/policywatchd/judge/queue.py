@@ -70,6 +70,8 @@ class Queue:
         for step in steps:
             look = await self._look(tx, claim, plan, before, step)
             after = await self._add_snapshot(tx, claim, before, step, composed, captures, look)
+            if step.untold:
+                await self._say_untold(tx, claim, step.untold)
             if step.judged is not None and before is not None:
                 change = await self._add_change(tx, claim, before.snapshot, after, step, look)
                 found += [] if look.noise is not NoiseKind.NONE else [change]
@@ -97,6 +99,17 @@ class Queue:
         known = plan.looks >= MOST_LOOKS or self._is_urgent(step.judged.analysis)
         status = "unconfirmed" if known else "second_look"
         return _Look(status, noise, True, None, reverts, plan.looks)
+
+    async def _say_untold(self, tx: Tx, claim: Claim, pages: Sequence[str]) -> None:
+        """What could not be compared may hide a change: a person has to read it."""
+        where = pages[0] if len(pages) == 1 else f"{pages[0]} and {len(pages) - 1} more pages"
+        sentence = (
+            f"{claim.name}: {where} reads otherwise, and cannot be compared: its old page gives no text by today's rule"
+            f" and step. Read both versions: policywatch documents history {claim.name}"
+        )
+        after = {"pages": list(pages)}
+        await workers.audit(tx, "document.not_compared", "document", claim.name, after=after)
+        await workers.open_alert(tx, "not_compared", claim.name, sentence[:1000], audience="reviewers")
 
     def _is_urgent(self, analysis: Analysis) -> bool:
         """Whether people should see it before it is confirmed."""

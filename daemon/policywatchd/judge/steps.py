@@ -30,7 +30,10 @@ COMPARER = "compare-1"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A snapshot to store. `captures` None: those of this visit. `judged`: its change against the step before."""
+    """A snapshot to store. `captures` None: those of this visit. `judged`: its change against the step before.
+
+    `untold`: pages whose words are others than before, and could not be compared.
+    """
 
     kind: str
     text: str
@@ -39,6 +42,7 @@ class Step:
     parts: tuple[Part, ...]
     captures: tuple[int, ...] | None = None
     judged: Judged | None = None
+    untold: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ class _Again:
     text: str
     parts: tuple[Part, ...]
     captures: tuple[int, ...]
+    untold: tuple[str, ...]
 
 
 class Judge:
@@ -83,9 +88,17 @@ class Judge:
         again = await self._read_again(base, pages, composed)
         old_read, old_links = await self._reader.hashes(again.text)
         if (old_read, old_links) == (read, links):
-            return [Step("technical", text, read, links, parts)]
+            return [Step("technical", text, read, links, parts, untold=again.untold)]
         return [
-            Step("technical", again.text, old_read, old_links, again.parts, captures=again.captures),
+            Step(
+                "technical",
+                again.text,
+                old_read,
+                old_links,
+                again.parts,
+                captures=again.captures,
+                untold=again.untold,
+            ),
             Step("change", text, read, links, parts, judged=await self._judge(claim, again.text, text)),
         ]
 
@@ -113,6 +126,8 @@ class Judge:
             rows |= {row["page_id"]: row for row in await collecting.captures_of(self._db, left)}
         texts: list[tuple[str, str]] = []
         parts: list[Part] = []
+        untold: list[str] = []
+        said = {part[0]: part[2] for part in base.origin.get("parts", ())}
         for part in composed.parts:
             row = rows.get(part.page_id)
             same = row is not None and row["step"] == part.step  # never one step's text against another's
@@ -120,10 +135,12 @@ class Judge:
             if text is None:
                 log.info("page_not_comparable page=%d snapshot=%d", part.page_id, base.id)
                 text = composed.texts[part.page_id]
+                if row is not None and said.get(part.page_id) != part.text_sha256.hex():
+                    untold.append(part.url)
             texts.append((part.url, text))
             sha256 = hashlib.sha256(text.encode()).digest()
             parts.append(Part(part.page_id, part.rule_id, part.url, sha256, part.step))
-        return _Again(compose(texts), tuple(parts), tuple(row["id"] for row in rows.values()))
+        return _Again(compose(texts), tuple(parts), tuple(row["id"] for row in rows.values()), tuple(untold))
 
     async def text_again(self, row: Mapping[str, Any] | None, page: Page) -> str | None:
         """A stored capture (a row of `captures_of`) by today's rule of its page; None where it gives no text."""

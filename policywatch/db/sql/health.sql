@@ -61,14 +61,15 @@ RETURNING s.change_id, s.version, s.severity, p.key || '/' || d.key AS document,
   coalesce((SELECT a.summary FROM app.change_analyses a WHERE a.change_id = s.change_id ORDER BY a.version DESC LIMIT 1), '') AS summary;
 
 -- name: close_settled
--- Nobody else closes these: a change that a person decided, a document that is watched no more.
+-- Nobody else closes these: a change that a person decided, a document that is watched no more, what somebody has read.
 UPDATE app.alerts a SET closed_at = app.pw_now()
 WHERE a.closed_at IS NULL AND (
   a.kind = 'change' AND EXISTS (
     SELECT FROM app.change_states s WHERE a.subject = 'C-' || s.change_id AND s.status NOT IN ('queued', 'unconfirmed', 'second_look'))
   OR a.kind = 'document_failing' AND EXISTS (
     SELECT FROM app.policy_documents d JOIN app.platforms p ON p.id = d.platform_id
-    WHERE a.subject = p.key || '/' || d.key AND d.state <> 'active'))
+    WHERE a.subject = p.key || '/' || d.key AND d.state <> 'active')
+  OR a.kind = 'not_compared' AND a.acked_at IS NOT NULL)
 RETURNING a.id;
 
 -- name: remind
