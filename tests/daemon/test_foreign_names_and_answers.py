@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from policywatch.errors import UsageError
 from policywatch_tui.commands.evidence import folder_name
-from policywatchd.collect.archives.pieces import indexed
+from policywatchd.collect.archives import webarchive
+from policywatchd.collect.archives.pieces import BadPiece, indexed
 from policywatchd.render.wire import Answer, Ask, BadLine
 
 
@@ -67,6 +70,23 @@ def test_what_an_answer_says_is_printable() -> None:
 def test_an_address_that_is_none_is_a_bad_request() -> None:
     with pytest.raises(BadLine):
         Ask.parse(json.dumps({"url": "http://[x/", "user_agent": "a"}).encode())
+
+
+@pytest.mark.parametrize("head", [b"X: " + b"a" * 64_000_000, b"X: a\r\n" * 3_000_000])
+def test_the_head_of_a_record_that_does_not_end_is_not_taken_into_memory(head: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.warc.gz"
+    path.write_bytes(gzip.compress(b"WARC/1.0\r\nWARC-Type: response\r\n" + head, 1))
+    del head
+
+    tracemalloc.start()
+    try:
+        (found,) = webarchive.records(path, {}, 1000)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert isinstance(found, BadPiece) and "cannot be read any further" in found.why
+    assert most < 64 * 1024 * 1024
 
 
 def test_an_index_whose_first_line_cannot_be_read_is_refused_in_words(tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ from typing import Any, Protocol
 
 import pygit2
 
-from policywatch.db.contents import as_text
 from policywatch.db.history import KnownPage
 from policywatch.errors import PolicyWatchError
 from policywatch.reading.rules import ExtractionError
@@ -273,7 +272,10 @@ class _Gatherer:
         )
 
     def _refuse(self, name: str, why: str) -> None:
-        shown = "".join(sign if sign.isprintable() else "\ufffd" for sign in name[:NAME_LIMIT])
+        shown, said = (
+            "".join(sign if sign.isprintable() else "\ufffd" for sign in one)
+            for one in (name[:NAME_LIMIT], why[:500])
+        )
         self.versions.append(
             Version(
                 commit="",
@@ -285,7 +287,7 @@ class _Gatherer:
                 message="",
                 blob="",
                 size=0,
-                fault=as_text(why.encode("utf-8", "replace"))[:500],
+                fault=said,
             )
         )
 

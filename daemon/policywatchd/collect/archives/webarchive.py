@@ -21,6 +21,7 @@ from policywatchd.collect.archives.pieces import BadPiece, Piece
 __all__ = ["Place", "address_key", "files", "is_warc", "records"]
 
 _ENDS = (".warc", ".warc.gz")
+_LONGEST_LINE, _MOST_LINES = 64 * 1024, 200_000  # of the head of one record, and what stands in pieces in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,10 @@ def records(path: Path, places: Mapping[str, Place], largest: int) -> Iterator[P
     """The answers recorded for pages of ours; `places` by `address_key`."""
     with path.open("rb") as stream:
         iterator = ArchiveIterator(stream)
+        lines = _Lines(iterator.reader)
         try:
             for number, record in enumerate(iterator, start=1):
+                lines.read = 0
                 if record.rec_type not in ("response", "resource"):
                     continue
                 url = str(record.rec_headers.get_header("WARC-Target-URI") or "")
@@ -61,6 +64,24 @@ def records(path: Path, places: Mapping[str, Place], largest: int) -> Iterator[P
                     yield _piece(record, f"{path.name} record {number}", url, place, largest)
         except (ArchiveLoadFailed, EOFError, OSError, ValueError) as error:
             yield BadPiece(path.name, f"it cannot be read any further: {error}")
+
+
+class _Lines:
+    """Bounds the lines that a library reads of a file: of each its length, of each record their number."""
+
+    def __init__(self, reader: Any) -> None:
+        self.read = 0
+        self._readline = reader.readline
+        reader.readline = self._bounded
+
+    def _bounded(self, length: int | None = None) -> bytes:
+        self.read += 1
+        if self.read > _MOST_LINES:
+            raise ArchiveLoadFailed(f"a record has more than {_MOST_LINES} lines in its head")
+        line: bytes = self._readline(min(length or _LONGEST_LINE, _LONGEST_LINE))
+        if len(line) == _LONGEST_LINE and not line.endswith(b"\n"):
+            raise ArchiveLoadFailed("a line in the head of a record does not end")
+        return line
 
 
 def _piece(record: Any, name: str, url: str, place: Place, largest: int) -> Piece | BadPiece:
