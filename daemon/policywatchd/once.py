@@ -99,7 +99,8 @@ async def _named(service: Service, names: Sequence[str]) -> list[int]:
         if not due and name and not looked:
             raise UsageError(
                 f'No active document with a page is named "{name}".',
-                remedy="Name PLATFORM or PLATFORM/DOCUMENT as `policywatch documents list` shows them.",
+                remedy="Name PLATFORM or PLATFORM/DOCUMENT as `policywatch documents list` shows them; what is paused"
+                " is not visited until `policywatch documents resume`.",
             )
         found |= dict.fromkeys(due)
     return list(found)

@@ -62,7 +62,8 @@ BEGIN
      AND x.state = CASE WHEN p_reason IS NULL THEN 'paused' ELSE 'active' END RETURNING x.* INTO d;
   IF d.id IS NULL THEN
     RETURN app.refuse(p_act, k, 'document', p_platform || '/' || p_document, 'PW422',
-                      format('%s/%s is not there or already so.', p_platform, p_document), 'See: policywatch documents list');
+                      format('There is no document %s/%s, or it is %s already.', p_platform, p_document,
+                             CASE WHEN p_reason IS NULL THEN 'active' ELSE 'paused' END), 'See: policywatch documents list');
   END IF;
   RETURN app.done(p_act, k, 'document', d.id, d.version, format('%s/%s is %s.', p_platform, p_document, d.state), NULL,
                   jsonb_build_object('state', d.state, 'reason', p_reason), p_platform || '/' || p_document);

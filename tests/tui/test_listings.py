@@ -12,6 +12,7 @@ from policywatch.errors import ServiceAway
 from policywatch_tui.commands import asking, base
 from policywatch_tui.commands.base import Shell
 from policywatch_tui.commands.offline import offline_words
+from policywatch_tui.main import cli
 
 CAUSE = "robots.txt of help.example.org cannot be fetched: the name help.example.org is not known, and it was asked"
 ROWS: list[dict[str, Any]] = [
@@ -102,3 +103,10 @@ async def test_a_request_that_no_daemon_serves_is_given_up_soon(monkeypatch: pyt
     with pytest.raises(ServiceAway, match="No daemon runs") as told:
         await asking.answered(cast(Any, None), 1, 120)
     assert "policywatch daemon run" in told.value.remedy
+
+
+def test_a_mistyped_command_is_asked_about(capsys: pytest.CaptureFixture[str]) -> None:
+    assert base.run_guarded(cli, ["statsu"]) == 2
+    assert "Did you mean 'status'?" in capsys.readouterr().err
+    assert base.run_guarded(cli, ["xyzzy"]) == 2
+    assert "No such command 'xyzzy'" in capsys.readouterr().err

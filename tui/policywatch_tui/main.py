@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "alerts": ("audit", "alerts", "list ack"),
     "backup": ("backup", "backup", "create list restore"),
     "metrics": ("metrics", "metrics", "print the exposition"),
-    "bench": ("bench", "bench", "database collect"),
+    "bench": ("bench", "bench", "database collect storage"),
 }
 
 
@@ -62,6 +63,14 @@ class LazyCommands(click.Group):
         loaded: Any = getattr(importlib.import_module(f"policywatch_tui.commands.{module}"), attribute)
         assert isinstance(loaded, click.Command)
         return loaded
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command of that name; where there is none, the nearest name is asked about."""
+        if args[0] not in COMMANDS and (near := get_close_matches(args[0], COMMANDS, 1)):
+            ctx.fail(f"No such command '{args[0]}'. Did you mean '{near[0]}'?")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -27,7 +27,8 @@ def _text(path: Path) -> str:
             )
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}.", remedy="Name a UTF-8 text file.") from error
+        why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise UsageError(f"{path} cannot be read: {why}.", remedy="Name a UTF-8 text file.") from error
 
 
 def _pairs(table: Path) -> Iterator[tuple[Path, Path]]:
