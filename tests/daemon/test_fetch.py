@@ -174,6 +174,20 @@ async def test_a_hostile_answer_ends_in_a_named_fault_within_the_limits(handler:
     assert time.monotonic() - began < LIMITS.seconds + 1.0
 
 
+async def test_a_body_in_crumbs_ends_before_it_costs_more_than_its_bytes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("policywatchd.collect.fetch._MOST_PIECES", 1000)
+
+    async def handler(head: str, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\na\r\n" * 2000)
+
+    with pytest.raises(FetchFault) as fault:
+        await asked(handler)
+
+    assert fault.value.code == "size" and "pieces" in fault.value.what
+
+
 async def test_a_redirect_is_followed_and_told() -> None:
     async def handler(head: str, writer: asyncio.StreamWriter) -> None:
         if head.startswith("GET / "):

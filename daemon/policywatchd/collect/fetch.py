@@ -68,6 +68,7 @@ Lane = Callable[[httpx.URL], AbstractAsyncContextManager[Turn]]
 _HOPS = 5
 _PIECE = 64 * 1024
 _LARGE = 1024 * 1024
+_MOST_PIECES = 100_000  # that a body comes in: each costs time and memory, however small it is
 _RATIO, _RATIO_FROM = 200, 1024 * 1024  # inflated to raw bytes, once so much has come out
 _GZIP = 47  # zlib: gzip or deflate by its own header, 32 KiB window
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -316,11 +317,13 @@ async def _body(response: httpcore.Response, headers: Mapping[str, str], limits:
         raise way.fault("encoding", f"the body is encoded as {encoding[:40]!r}, which was not asked for")
     inflate = _Inflate() if encoding.endswith("gzip") else None
     parts: list[bytes] = []
-    raw = decoded = 0
+    raw = decoded = pieces = 0
     async with AsyncExitStack() as place:
         holds = limits.large is None
         async for piece in response.aiter_stream():
-            raw += len(piece)
+            raw, pieces = raw + len(piece), pieces + 1
+            if pieces > _MOST_PIECES:
+                raise way.fault("size", f"the page comes in more than {_MOST_PIECES} pieces")
             if raw > limits.raw and limits.whole:
                 raise way.fault("size", f"the page is larger than {limits.raw // 1024} KiB")
             for out in inflate.feed(piece) if inflate else (piece,):
