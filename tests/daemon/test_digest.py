@@ -7,6 +7,7 @@ import email
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import default
 from typing import Any
@@ -14,11 +15,12 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from policywatch.db.digests import Figures
 from policywatch.db.pool import Database
 from policywatch.settings import Settings
 from policywatch.simulated.mail import SmtpSink
 from policywatchd.service import Service
-from policywatchd.upkeep.digest import Digesting, send_due
+from policywatchd.upkeep.digest import Digesting, send_due, wording
 from tests.databases import Scratch
 
 pytestmark = pytest.mark.needs_db
@@ -237,3 +239,14 @@ async def test_a_slow_relay_holds_nobody_up_and_what_was_raised_is_not_lost(desk
             await asyncio.sleep(0.01)
     await digesting.close()
     assert len(desk.mails()) == 1
+
+
+async def test_an_alert_is_one_printable_line_of_a_mail() -> None:
+    at = datetime(2026, 11, 27, 7, tzinfo=UTC)
+    sentence = "x.test says \x1b[2J\u202e\x00\r\nBcc: all@desk.example"
+    alert = {"level": "warning", "sentence": sentence, "opened_at": at, "reminders": 0}
+
+    words = wording("operators", Figures(*[1] * 12), [alert], at)
+
+    assert all(line.isprintable() for line in words.split("\n"))
+    assert not any(line.startswith("Bcc") for line in words.splitlines())

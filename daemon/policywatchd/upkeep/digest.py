@@ -207,6 +207,11 @@ def wording(audience: str, counts: Figures, alerts: Sequence[dict[str, Any]], si
     return "\n".join(_lines(audience, counts, alerts, since)) + "\n"
 
 
+def _plain(sentence: object) -> str:
+    """One printable line: hosts and pages are quoted in alerts."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in str(sentence)).split())
+
+
 def _lines(
     audience: str, counts: Figures, alerts: Sequence[dict[str, Any]], since: datetime
 ) -> Iterator[str]:
@@ -222,7 +227,7 @@ def _lines(
         yield from ("", "New, or recalled because nobody acknowledged it:")
     for alert in alerts:
         recalled = f" (open since {alert['opened_at']:%Y-%m-%d})" if alert["reminders"] else ""
-        yield f"* {alert['level']}: {masked(' '.join(str(alert['sentence']).split()))}{recalled}"
+        yield f"* {alert['level']}: {masked(_plain(alert['sentence']))}{recalled}"
     yield ""
     if audience == "operators":
         yield "More: policywatch status. Seen and enough: policywatch alerts list, policywatch alerts ack NUMBER."
