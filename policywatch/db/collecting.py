@@ -115,6 +115,7 @@ class Base:
     captures: tuple[int, ...]
     origin: Mapping[str, Any]
     open: bool = False  # earlier looks left a candidate or variants, see `policywatch.db.looks`
+    waits: bool = False  # a candidate
 
 
 @dataclass(frozen=True, slots=True)

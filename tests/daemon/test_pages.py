@@ -203,6 +203,24 @@ async def test_validators_that_come_anew_with_the_same_bytes_are_the_ones_that_a
     assert 'If-None-Match: "1"' in world.heads[-2] and 'If-None-Match: "2"' in world.heads[-1]
 
 
+async def test_a_page_is_asked_for_whole_while_a_change_waits_and_for_no_variant(database: Scratch) -> None:
+    async with open_world(database) as world:
+        await ready(world)
+        database.run(
+            "INSERT INTO app.document_variants (document_id, reader_hash, text_sha256, kind)"
+            " SELECT c.document_id, sha256('v'), c.text_sha256, 'flapping' FROM app.captures c WHERE state = 'good' LIMIT 1"
+        )
+        await world.look()
+        conditional = world.page()["conditional"]
+        database.run(
+            "INSERT INTO app.change_states (document_id, detected_at, status, machine_severity, severity, second_look_at)"
+            " SELECT id, app.pw_now(), 'unconfirmed', 'low', 'low', app.pw_now() FROM app.policy_documents WHERE key = 'terms'"
+        )
+        await world.look()
+
+    assert conditional and not world.page()["conditional"]
+
+
 async def test_a_document_whose_host_asks_to_wait_says_until_when(database: Scratch) -> None:
     async with open_world(database) as world:
         await ready(world)

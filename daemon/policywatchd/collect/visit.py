@@ -200,8 +200,8 @@ def _left_out(page: Page, busy: HostBusy) -> Seen:
 
 
 def _whole(page: Page, base: Base | None) -> Page:
-    """The page to be asked for whole where something is open: "not modified" is no second look."""
-    if base is None or not base.open:
+    """The page to be asked for whole where a change waits: "not modified" is no second look."""
+    if base is None or not base.waits:
         return page
     return replace(page, etag=None, last_modified=None)
 

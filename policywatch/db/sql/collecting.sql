@@ -48,14 +48,14 @@ WHERE g.document_id = ANY (%(documents)s) AND g.state = 'active'
 ORDER BY g.document_id, g.position, g.id;
 
 -- name: newest_snapshots
--- The base of the next comparison of each document.
+-- The base of the next comparison of each document; waits: a change to it stands and is not settled.
 SELECT s.id, s.document_id, s.fetched_at, s.source, s.text_sha256, s.reader_hash, s.link_hash, s.captures, s.origin,
-       EXISTS (SELECT FROM app.policy_snapshots n WHERE n.document_id = d.id AND n.id > d.newest_snapshot)
-       OR EXISTS (SELECT FROM app.change_states c WHERE c.document_id = d.id AND c.status = 'second_look')
-       OR EXISTS (SELECT FROM app.document_variants v WHERE v.document_id = d.id) AS open
+       w.waits, w.waits OR EXISTS (SELECT FROM app.document_variants v WHERE v.document_id = d.id) AS open
 FROM app.policy_documents d
 JOIN app.snapshot_keys k ON k.id = d.newest_snapshot
 JOIN app.policy_snapshots s ON s.id = k.id AND s.fetched_at = k.fetched_at
+CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM app.change_states c
+                                   WHERE c.document_id = d.id AND c.second_look_at IS NOT NULL) AS waits) w
 WHERE d.id = ANY (%(documents)s);
 
 -- name: captures_of
