@@ -113,6 +113,18 @@ def test_a_variant_is_no_change_until_three_looks_in_a_row_over_a_cadence() -> N
     assert (stays.settled, stays.compares, stays.waits) == (B, True, False)
 
 
+def test_a_variant_whose_page_was_not_read_has_not_stayed() -> None:
+    of = parts(A, A)
+    known = Standing(variants=[Variant(B, 2, HOUR)])
+    plans = [
+        decide(known, base(1, A, of=of), composed(A, B, fresh=fresh), B, HOUR) for fresh in ({0}, {0, 1})
+    ]
+    assert [(plan.settled, plan.compares, plan.variant) for plan in plans] == [
+        (None, False, None),
+        (B, True, None),
+    ]
+
+
 def test_what_a_person_accepted_waits_for_no_second_look() -> None:
     assert not look(B, accepted=True).waits
     assert not look(C, Standing(candidate(base(2, B))), accepted=True).waits

@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from policywatch.db.collecting import Base
 from policywatch.db.looks import Candidate, Variant
-from policywatchd.judge.texts import Composed, differing_pages, is_comparable
+from policywatchd.judge.texts import Composed, differing_pages, is_comparable, origin
 
 __all__ = ["MOST_LOOKS", "Answer", "Plan", "Standing", "decide"]
 
@@ -147,6 +147,8 @@ def _alone(
     for one in standing.variants:
         if one.reader_hash != reader_hash:
             continue
+        if not differing_pages(base.origin, origin(composed.parts)) <= composed.fresh:
+            return Plan(base, compares=False)  # its page was not read: a stand-in has not been seen again
         if accepted or (one.in_a_row + 1 >= _SETTLES and one.since >= cadence * _ALMOST):
             return Plan(base, settled=reader_hash, waits=False)
         return Plan(base, compares=False, variant=reader_hash)
