@@ -38,6 +38,7 @@ _REFUSED = tuple(
     ipaddress.ip_network(network)
     for network in (
         "100.64.0.0/10",
+        "168.63.129.16/32",  # of a cloud: what it gives to the machines in it
         "192.0.0.0/24",
         "192.88.99.0/24",
         "198.18.0.0/15",
@@ -46,6 +47,7 @@ _REFUSED = tuple(
         "2001::/32",
         "2001:db8::/32",
         "2002::/16",
+        "3fff::/20",
         "fec0::/10",
     )
 )
