@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from policywatch.domain.changes import Passage, PassageKind, Span
 from policywatch_tui.desk import fmt, queueview
-from policywatch_tui.desk.clean import clean, clean_lines
+from policywatch_tui.desk.clean import clean, clean_lines, escaped
 from policywatch_tui.desk.diffview import laid_out, pieces, wrapped
 from policywatch_tui.desk.line import Look, cells, crop, justified, line, text_of
 from policywatch_tui.desk.triage import Triage
@@ -130,3 +131,13 @@ def test_the_right_part_of_a_line_wins_over_the_left_one() -> None:
     drawn = justified([("a long title of a screen", Look.PLAIN)], [("live", Look.DIM)], 12)
     assert text_of(drawn) == "a long  live"[:7] + " live" or text_of(drawn).endswith("live")
     assert cells(text_of(drawn)) == 12
+
+
+def test_json_that_is_printed_holds_nothing_that_a_terminal_obeys() -> None:
+    said = {"cause": "a\x1b[2J\x9b31m\u202e\u2028\ud800\U000e0041 é 😀", "list": [1, "b"]}
+
+    text = escaped(json.dumps(said, ensure_ascii=False, indent=2))
+
+    assert json.loads(text) == said
+    assert text.replace("\n", "").isprintable() and "é 😀" in text
+    assert text.encode()

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import click
 
 from policywatch.errors import PolicyWatchError, UsageError
-from policywatch_tui.desk.clean import clean, clean_lines
+from policywatch_tui.desk.clean import clean, clean_lines, escaped
 
 if TYPE_CHECKING:
     from policywatch.db.pool import Database, Outcome
@@ -164,7 +164,8 @@ class Shell:
 
     def emit(self, payload: Mapping[str, object]) -> None:
         """One JSON object on stdout."""
-        click.echo(json.dumps(plain_value(payload), ensure_ascii=False, indent=None if self.plain else 2))
+        text = json.dumps(plain_value(payload), ensure_ascii=False, indent=None if self.plain else 2)
+        click.echo(escaped(text))
 
     def table(
         self,

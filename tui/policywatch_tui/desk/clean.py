@@ -7,9 +7,10 @@ Letters, marks and their order stay as they are.
 
 from __future__ import annotations
 
+import json
 import re
 
-__all__ = ["clean", "clean_lines", "mark"]
+__all__ = ["clean", "clean_lines", "escaped", "mark"]
 
 # C0 without tab and line feed, DEL, C1; soft hyphen, Arabic letter mark, Mongolian vowel separator; zero
 # width, bidi, line separators, invisible operators; byte order mark; interlinear; lone surrogates; tags.
@@ -42,3 +43,8 @@ def clean_lines(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return _marked(text.replace("\r\n", "\n").replace("\t", _TAB))
+
+
+def escaped(text: str) -> str:
+    """JSON text with the same meaning, its unseen characters written as JSON escapes them."""
+    return _UNSEEN.sub(lambda found: json.dumps(found.group())[1:-1], text)
