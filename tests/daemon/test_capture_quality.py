@@ -130,6 +130,23 @@ async def test_an_accepted_capture_stands_though_the_page_shows_yet_another_wall
     assert await told.looks(STUB, WALL) == ["unchanged", "failed"]
 
 
+async def test_what_was_accepted_is_void_when_the_page_says_the_old_text_again(
+    told: Told, database: Scratch
+) -> None:
+    await told.look()
+    await told.looks(STUB, STUB)
+    capture = told.first_page()["suspect_capture"]
+    async with await Database.open(database.person("edna", "editor"), application="test") as edna:
+        await acts.accept_capture(edna, capture)
+    assert await told.looks(TOLD) == ["unchanged"]
+    told.say(b"", status=403)
+
+    visited = await told.look()
+
+    assert (visited.outcome, told.statuses()) == ("failed", [])
+    assert told.first_page()["good_capture"] < capture
+
+
 async def test_lengths_and_neighbours_of_a_page_are_its_past(told: Told) -> None:
     await told.look()
     await told.looks(changed("You may appeal at any time."), changed("You may appeal at any time."))

@@ -43,7 +43,8 @@ LEFT JOIN app.extraction_rules t ON t.id = g.trial_rule_id
 LEFT JOIN app.captures c ON c.id = g.good_capture
 LEFT JOIN LATERAL (SELECT x.id, x.text_sha256 FROM app.captures x
                    WHERE x.page_id = g.id AND x.state = 'suspect' AND x.accepted_at IS NOT NULL
-                     AND x.id > coalesce(g.good_capture, 0) ORDER BY x.at DESC LIMIT 1) a ON true
+                     AND x.id > coalesce(g.good_capture, 0) AND x.at > coalesce(g.last_good_at, '-infinity')
+                   ORDER BY x.at DESC LIMIT 1) a ON true
 WHERE g.document_id = ANY (%(documents)s) AND g.state = 'active'
 ORDER BY g.document_id, g.position, g.id;
 
