@@ -149,6 +149,29 @@ async def test_those_who_review_get_one_of_their_own_and_viewers_and_leavers_non
     )  # counts alone, whatever part one may see
 
 
+async def test_an_address_that_no_header_can_carry_costs_nobody_else_their_mail(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk.settings(mail_to=[])
+    for name, mail in (
+        ("abe", "a@["),
+        ("eva", "eva@desk.example\r\nBcc: all@desk.example"),
+        ("ned", "ned@desk.example, all@desk.example"),
+        ("rita", "rita@desk.example"),
+    ):
+        desk.scratch.person(name, "reviewer")
+        desk.scratch.run(
+            "UPDATE app.users SET mail = %s WHERE name = %s", mail, desk.scratch.login_name(name)
+        )
+    desk.blind()
+    desk.clock("08:00:01")
+
+    assert await send_due(desk.service) == ["reviewers"]
+    assert [mail["To"] for mail in desk.mails()] == ["rita@desk.example"]
+    told = [one.getMessage() for one in caplog.records if "digest_addresses" in one.getMessage()]
+    assert told and "@" not in told[0] and "3" in told[0]
+
+
 async def test_nothing_is_sent_when_nothing_waits_and_the_day_is_over_with_that(desk: Desk) -> None:
     desk.clock("09:00")
     assert await send_due(desk.service) == []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from email.message import EmailMessage
@@ -33,6 +34,9 @@ _ALERT = "digest_failed"
 _MOST_ALERTS = 20  # sentences of one mail
 _LONGEST_LOOK_BACK = timedelta(days=7)
 _LONGEST_SENDING = 900.0  # seconds for one digest
+_SENDABLE = re.compile(
+    r"[^\s@<>,;:\"()\[\]\\]+@[^\s@<>,;:\"()\[\]\\]+"
+)  # what a header and RCPT take as it is
 _WHY = {
     "operators": "This address stands in alerts.mail_to of the settings.",
     "reviewers": "You review, write or approve in PolicyWatch.",
@@ -86,7 +90,10 @@ async def send_due(service: Service) -> list[str]:
 async def _addresses(service: Service, audience: str) -> list[str]:
     mail_to = service.settings.alerts.mail_to
     found = mail_to if audience == "operators" else await digests.reviewers(service.db)
-    return list({address.lower(): address for address in found}.values())
+    able = [address for address in found if address.isprintable() and _SENDABLE.fullmatch(address)]
+    if len(able) < len(found):
+        log.warning("digest_addresses_left_out audience=%s count=%d", audience, len(found) - len(able))
+    return list({address.lower(): address for address in able}.values())
 
 
 async def _send(
