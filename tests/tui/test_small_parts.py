@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from policywatch_tui.desk import queueview, sheets
 from policywatch_tui.desk.esc import RepeatGuard, SplitGuard
-from policywatch_tui.desk.fresh import STALE_SECONDS, Freshness
+from policywatch_tui.desk.fresh import POLL_SECONDS, STALE_SECONDS, Freshness, seconds_to_next_look
 from policywatch_tui.desk.line import cells, text_of
 from policywatch_tui.desk.prompt import Answer, Question, QuestionKind, snooze_until
 from policywatch_tui.desk.rows import Counts, Standing
@@ -200,6 +200,13 @@ def test_in_80_cells_blind_sources_are_seen_beside_refused_settings() -> None:
     assert "daemon silent 5m" in seen
     assert "3 sources blind" in seen
     assert "settings refused: " in seen
+
+
+def test_a_daemon_that_the_desk_began_is_looked_for_soon_and_not_for_ever() -> None:
+    assert seconds_to_next_look(0, offline=False, daemon_seen=False) < POLL_SECONDS / 5
+    assert seconds_to_next_look(0, offline=False, daemon_seen=True) == POLL_SECONDS
+    assert seconds_to_next_look(50, offline=False, daemon_seen=False) == POLL_SECONDS
+    assert seconds_to_next_look(50, offline=True, daemon_seen=False) < POLL_SECONDS / 5
 
 
 def test_the_sheet_holds_all_that_a_yes_binds() -> None:

@@ -7,6 +7,7 @@ After every reconnection, and every 30 seconds anyway, everything known is read 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, tzinfo
@@ -15,7 +16,7 @@ from uuid import UUID
 
 from policywatch.errors import PolicyWatchError, ServiceAway
 from policywatch_tui.clerk import Clerk
-from policywatch_tui.desk.fresh import POLL_SECONDS, Freshness
+from policywatch_tui.desk.fresh import Freshness, seconds_to_next_look
 from policywatch_tui.desk.listing import Listing
 from policywatch_tui.desk.rows import Approval, Change, Counts, Draft, Hint, Publication, Standing
 from policywatch_tui.desk.source import DeskSource
@@ -245,8 +246,9 @@ class Session:
 
     async def poll(self) -> None:
         """The safety net behind the hints; while the server is away, more often."""
-        while True:
-            await asyncio.sleep(5.0 if self.fresh.offline else POLL_SECONDS)
+        for looks in itertools.count():
+            seen = self.standing is None or self.standing.daemon_seen_at is not None
+            await asyncio.sleep(seconds_to_next_look(looks, offline=self.fresh.offline, daemon_seen=seen))
             try:
                 await self.catch_up_all()
             except PolicyWatchError as error:

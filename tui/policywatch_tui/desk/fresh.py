@@ -7,10 +7,23 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 from policywatch_tui.desk.line import Look, Piece
 
-__all__ = ["POLL_SECONDS", "STALE_SECONDS", "Freshness"]
+__all__ = ["POLL_SECONDS", "STALE_SECONDS", "Freshness", "seconds_to_next_look"]
 
 POLL_SECONDS = 30.0
 STALE_SECONDS = 3 * POLL_SECONDS
+_SOON_SECONDS = 5.0
+_FIRST_LOOKS = 6
+
+
+def seconds_to_next_look(looks: int, *, offline: bool, daemon_seen: bool) -> float:
+    """How long to wait for the next look at everything, after so many of them.
+
+    Sooner while the server is away, and at first while no daemon beats: a desk begins one and is open before it does.
+    """
+    soon = offline or (looks < _FIRST_LOOKS and not daemon_seen)
+    return _SOON_SECONDS if soon else POLL_SECONDS
+
+
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
