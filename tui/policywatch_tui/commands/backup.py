@@ -68,7 +68,7 @@ def list_backups(shell: Shell) -> None:
         else {"backup": str(place), "made_at": None, "bytes": None, "rows": None, "state": "broken"}
         for place, m in backups.listed(shell.settings.backup.folder)
     ]
-    shell.table("backups", rows, ("backup", "made_at", "bytes", "rows", "state"))
+    shell.table("backups", rows, ("made_at", "state", "bytes", "rows"), beneath=("backup",))
 
 
 @backup.command()

@@ -80,6 +80,8 @@ def _cell(value: object) -> str:
         return value.hex()[:12]
     if isinstance(value, list | tuple):
         return ", ".join(_cell(v) for v in value)
+    if isinstance(value, Mapping):
+        return "; ".join(f"{clean(str(key))}: {_cell(one)}" for key, one in value.items()) or "-"
     return clean(" ".join(str(value).split()))
 
 

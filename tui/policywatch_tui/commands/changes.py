@@ -14,17 +14,8 @@ from policywatch_tui.desk.marks import marks
 
 __all__ = ["changes"]
 
-_LIST = (
-    "change",
-    "platform",
-    "document",
-    "severity",
-    "change_type",
-    "status",
-    "verdict",
-    "detected_at",
-    "summary",
-)
+_LIST = ("change", "platform", "document", "severity", "status", "detected_at", "verdict", "change_type")
+_NOISE = ("change", "platform", "document", "kind", "detected_at", "status")
 
 
 @click.group()
@@ -71,15 +62,8 @@ async def list_changes(
             shell.table(
                 "changes",
                 [{"change": f"C-{r['change_id']}", **r} for r in rows],
-                (
-                    "change",
-                    "platform",
-                    "document",
-                    "severity",
-                    "effective_date",
-                    "objection_deadline",
-                    "summary",
-                ),
+                ("change", "platform", "effective_date", "objection_deadline", "severity", "document"),
+                beneath=("summary",),
             )
             return
         statuses = list(listing.UNDECIDED)
@@ -101,7 +85,8 @@ async def list_changes(
             by_rank=not (historical or noise or everything),
             limit=limit,
         )
-    shell.table("changes", [with_keys(r) for r in rows], _LIST)
+    columns = _NOISE if noise else _LIST
+    shell.table("changes", [with_keys(r) for r in rows], columns, beneath=("summary",))
 
 
 def _passage_lines(passage: dict[str, Any]) -> list[str]:

@@ -34,7 +34,8 @@ async def list_drafts(shell: Shell, everything: bool) -> None:
     shell.table(
         "drafts",
         [{"draft": f"G-{r['id']}", **r} for r in rows],
-        ("draft", "state", "revision", "author", "segment", "changes", "title"),
+        ("draft", "state", "revision", "author", "segment", "changes"),
+        beneath=("title",),
     )
 
 
@@ -212,13 +213,13 @@ async def list_approvals(shell: Shell, everything: bool) -> None:
             "draft",
             "state",
             "author",
+            "mine",
             "segment",
             "recipient_count",
             "approvals_given",
             "approvals_needed",
-            "mine",
-            "title",
         ),
+        beneath=("title",),
     )
 
 

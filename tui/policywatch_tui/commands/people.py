@@ -193,7 +193,7 @@ async def list_sessions(shell: Shell, everything: bool) -> None:
     shell.table(
         "sessions",
         rows,
-        ("id", "user_name", "kind", "client", "started_at", "heartbeat_at", "ended_at", "ended_how"),
+        ("id", "user_name", "kind", "started_at", "ended_at", "heartbeat_at", "ended_how", "client"),
     )
 
 

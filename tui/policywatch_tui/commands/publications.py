@@ -30,14 +30,14 @@ async def list_publications(shell: Shell) -> None:
             "publication",
             "draft",
             "state",
-            "release_at",
             "recipients",
             "sent",
-            "deferred",
             "failed",
             "uncertain",
-            "title",
+            "deferred",
+            "release_at",
         ),
+        beneath=("title",),
     )
 
 

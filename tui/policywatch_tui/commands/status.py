@@ -75,12 +75,14 @@ def _trouble(document: Mapping[str, Any]) -> str:
 @with_shell
 async def status(shell: Shell) -> None:
     """Platforms, queue, daemons, open alerts at a glance."""
-    from policywatch.db import listing
+    from policywatch.db import listing, steps_listing
 
     async with shell.database() as db:
+        readable = await steps_listing.readable(db)
         facts = {row["key"]: row["value"] for row in await listing.config(db)}
         told: dict[str, Any] = {
             "platforms": await listing.platforms(db),
+            "readable": readable.to_json(),
             "queue": await listing.queue_counts(db),
             "daemons": await listing.workers(db),
             "alerts": await listing.alerts(db, everything=False),
@@ -99,14 +101,15 @@ async def status(shell: Shell) -> None:
     if shell.as_json:
         shell.emit(told)
         return
-    for line in _first_lines(told):
+    more = "; why not the others: policywatch documents readable" if readable.why_not else ""
+    for line in _first_lines(told, f"pages   {readable.sentence}{more}"):
         click.echo(in_lines(line))
     shell.table("platforms", told["platforms"], _PLATFORM_COLUMNS)
     for line in _last_lines(told):
         click.echo(in_lines(line, "  "))
 
 
-def _first_lines(told: Mapping[str, Any]) -> Iterator[str]:
+def _first_lines(told: Mapping[str, Any], pages: str) -> Iterator[str]:
     """Whether anything is sent, who works, what is seen, what waits."""
     if told["frozen"]:
         yield f"FROZEN: nothing is sent ({told['frozen_reason'] or ''})."
@@ -114,6 +117,7 @@ def _first_lines(told: Mapping[str, Any]) -> Iterator[str]:
     yield "daemon  " + (beating or "silent: nothing is collected or sent (start it: policywatch daemon run)")
     yield from _settings_lines(told["daemons"])
     yield _sources_line(told["platforms"])
+    yield pages
     counts = told["queue"]
     yield f"queue   {counts['undecided']} undecided, {counts['critical']} critical, {counts['snoozed']} snoozed"
 
