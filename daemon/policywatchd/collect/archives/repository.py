@@ -188,7 +188,7 @@ def open_archive(source: str) -> Iterator[Archive]:
         address = re.match(r"[A-Za-z+]{2,}:/|[\w.-]+@", source) is not None
         raise UsageError(
             f"{source} is {'an address' if address else 'not there'}.",
-            remedy="Name the folder of a git clone, or a git bundle."
+            remedy="Name a git clone or bundle, a folder of dated files, a CSV index or WARC files."
             + (" Clone it first: git clone." if address else ""),
         )
     if path.is_dir():
