@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pygit2
 import pytest
 
 from policywatch.errors import UsageError
-from policywatchd.collect.archives import repository
+from policywatchd.collect.archives import mirror, repository
 from policywatchd.collect.archives.repository import open_archive
 from tests.daemon.archives import History, text
 
@@ -35,6 +36,24 @@ def test_a_tree_that_holds_itself_many_times_is_read_where_versions_are(tmp_path
         found = [version.path for version in archive.versions(100_000)]
 
     assert found == ["X/Terms.md"]
+
+
+def test_git_takes_no_large_file_into_memory(tmp_path: Path) -> None:
+    """A pack of 200 kB whose one file has 200 MB, unpacked as a fetch does it, with 120 MB of address space."""
+    made, taken, pack = tmp_path / "made.git", tmp_path / "taken.git", tmp_path / "one.pack"
+    packing = (
+        'git init -q --bare "$1" && head -c 200000000 /dev/zero | git -C "$1" hash-object -w --stdin |'
+        ' git -C "$1" pack-objects -q --stdout > "$2" && git init -q --bare "$3"'
+    )
+    subprocess.run(["/bin/sh", "-c", packing, "sh", made, pack, taken], check=True)
+
+    git = ["git", *mirror._options(), "-C", str(taken), "unpack-objects", "-q"]
+    with pack.open("rb") as stream:
+        done = subprocess.run(
+            ["/bin/sh", "-c", 'ulimit -v 120000; exec "$@"', "sh", *git], stdin=stream, check=False
+        )
+
+    assert done.returncode == 0
 
 
 def test_more_files_than_a_history_can_have_are_refused(

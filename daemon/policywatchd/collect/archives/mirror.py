@@ -206,6 +206,8 @@ def _options() -> list[str]:
         "http.followRedirects": "false",
         "http.lowSpeedLimit": "1000",
         "http.lowSpeedTime": "60",
+        "core.bigFileThreshold": "16m",  # a few hundred kilobytes may unpack to half a gigabyte
+        "pack.threads": "1",
         "gc.auto": "0",
         "maintenance.auto": "false",
         "fetch.writeCommitGraph": "false",
