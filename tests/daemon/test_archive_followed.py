@@ -528,3 +528,33 @@ async def test_an_imported_history_keeps_no_page_that_can_be_read_from_being_jud
     assert outcomes == ["technical", "unchanged"]
     assert kinds(followed.snapshots()) == [("archive", "first"), ("platform", "technical")]
     assert followed.snapshots()[-1]["partial"]
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+async def test_what_the_archive_does_not_have_when_the_page_is_back_is_a_change(
+    followed: Followed, recorded: bool
+) -> None:
+    # Given a blocked page whose archive caught up with our own last look, which was no change
+    said = followed.world.web.text(TERMS)
+    followed.commit("# Terms\n\n" + said.replace("must", "may", 3), ago=timedelta(days=3))
+    await followed.visit()
+    followed.block()
+    followed.world.scratch.move_clock("1 day")
+    await followed.visit()
+    followed.commit("# Terms\n\n" + said)
+    await followed.look()
+    assert followed.changes() == []
+
+    # When the platform changes its words, and the page is back before the archive records it, or after
+    for _ in range(3):
+        followed.world.web.advance()
+    assert followed.world.web.text(TERMS) != said
+    if recorded:
+        followed.commit("# Terms\n\n" + followed.world.web.text(TERMS))
+        await followed.look()
+    followed.world.web.mend(TERMS)
+    followed.world.scratch.move_clock("1 day")
+
+    # Then it is told once, by whoever saw it
+    assert await followed.visit() == ("technical" if recorded else "change")
+    assert [change["status"] for change in followed.changes()] == ["queued"]

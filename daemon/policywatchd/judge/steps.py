@@ -17,8 +17,9 @@ from typing import Any
 from policywatch.db import collecting, contents
 from policywatch.db.collecting import Base, Claim, Page
 from policywatch.db.pool import Database
+from policywatch.domain.changes import NoiseKind
 from policywatch.reading.rules import ExtractionError
-from policywatchd.judge.texts import Composed, Part, compose, is_comparable
+from policywatchd.judge.texts import Composed, Part, compose, is_comparable, stands_in
 from policywatchd.reader import BoundedError, Judged, Reader
 
 __all__ = ["COMPARER", "Judge", "Step"]
@@ -86,6 +87,8 @@ class Judge:
             before = await contents.fetch_text(self._db, base.text_sha256)
             return [Step("change", text, read, links, parts, judged=await self._judge(claim, before, text))]
         again = await self._read_again(base, pages, composed)
+        if base.source == "archive" and again.text != text:
+            return await self._after_archive(claim, base, again, composed, hashes)
         old_read, old_links = await self._reader.hashes(again.text)
         if (old_read, old_links) == (read, links):
             return [Step("technical", text, read, links, parts, untold=again.untold)]
@@ -102,6 +105,29 @@ class Judge:
             Step("change", text, read, links, parts, judged=await self._judge(claim, again.text, text)),
         ]
 
+    async def _after_archive(
+        self, claim: Claim, base: Base, again: _Again, composed: Composed, hashes: tuple[bytes, bytes]
+    ) -> list[Step]:
+        """The pages are back, and say other words than before: a change, if the archive does not have it all."""
+        (read, links), parts, text = hashes, composed.parts, composed.text
+        judged = await self._judge(claim, again.text, text)
+        told = await contents.fetch_text(self._db, base.text_sha256)
+        if judged.comparison.noise_kind is not NoiseKind.NONE or stands_in(judged.comparison, told):
+            return [Step("technical", text, read, links, parts, untold=again.untold)]
+        old_read, old_links = await self._reader.hashes(again.text)
+        return [
+            Step(
+                "technical",
+                again.text,
+                old_read,
+                old_links,
+                again.parts,
+                captures=again.captures,
+                untold=again.untold,
+            ),
+            Step("change", text, read, links, parts, judged=judged),
+        ]
+
     async def _judge(self, claim: Claim, before: str, after: str) -> Judged:
         return await self._reader.judge(
             before,
@@ -115,15 +141,12 @@ class Judge:
         """The base by today's rules. A page that it does not hold says there what it said when it was last good.
 
         One that never was, or that gives no text any more, has today's text: what it says today is then no change of
-        the platform, since nobody knows what it said before. So it is after an archive, which told of it meanwhile.
+        the platform, since nobody knows what it said before.
         """
         rows = {row["page_id"]: row for row in await collecting.captures_of(self._db, base.captures)}
         known = {page.id: page for page in pages}
-        if base.source == "platform":
-            left = [
-                page.good_capture for page in pages if page.id not in rows and page.good_capture is not None
-            ]
-            rows |= {row["page_id"]: row for row in await collecting.captures_of(self._db, left)}
+        left = [page.good_capture for page in pages if page.id not in rows and page.good_capture is not None]
+        rows |= {row["page_id"]: row for row in await collecting.captures_of(self._db, left)}
         texts: list[tuple[str, str]] = []
         parts: list[Part] = []
         untold: list[str] = []

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from policywatch.domain.changes import Comparison
 from policywatch.reading.extract import ENGINE
 
-__all__ = ["Composed", "Part", "compose", "differing_pages", "is_comparable", "is_made_of", "origin"]
+__all__ = [
+    "Composed",
+    "Part",
+    "compose",
+    "differing_pages",
+    "is_comparable",
+    "is_made_of",
+    "origin",
+    "stands_in",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +92,21 @@ def differing_pages(one: Mapping[str, Any], other: Mapping[str, Any]) -> set[int
     """The pages whose texts differ between two origins."""
     texts = [{part[0]: part[2] for part in stored.get("parts", [])} for stored in (one, other)]
     return {page for page in {*texts[0], *texts[1]} if texts[0].get(page) != texts[1].get(page)}
+
+
+def stands_in(comparison: Comparison, text: str) -> bool:
+    """Whether a text that another program wrote down says all that changed already."""
+    page = _plain(text)
+    for passage in comparison.passages:
+        before, after = _plain(passage.before), _plain(passage.after)
+        if after not in page or (before and before not in after and before in page):
+            return False
+    return True
+
+
+def _plain(text: str) -> str:
+    """Words alone, without where links lead, since two programs write down the same page differently."""
+    return " ".join(re.findall(r"\w+", re.sub(r"\]\([^)]*\)", "]", text).casefold()))
 
 
 def _parts(parts: Sequence[Part]) -> list[list[Any]]:

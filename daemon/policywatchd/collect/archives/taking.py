@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -21,11 +20,12 @@ from policywatch.db.collecting import Base
 from policywatch.db.contents import as_text
 from policywatch.db.judging import NewSnapshot, Snapshot
 from policywatch.db.pool import Database, Tx
-from policywatch.domain.changes import Comparison, NoiseKind, Severity
+from policywatch.domain.changes import NoiseKind, Severity
 from policywatchd.collect.archives import suspects
 from policywatchd.collect.archives.mirror import Window
 from policywatchd.collect.archives.repository import Kind, Version
 from policywatchd.judge.steps import COMPARER
+from policywatchd.judge.texts import stands_in
 from policywatchd.reader import Judged, Reader
 
 __all__ = ["Taken", "Taker"]
@@ -124,10 +124,9 @@ class Taker:
                 taken.note = f"commit {one.commit[:12]} of {document.name} was left out: {fault}"
                 continue
             fresh.append(one)
-        stands_in = (
-            base is not None and base.source == "archive"
-        )  # then a look at some of the pages says nothing
-        if document.has_pages and document.last_look is not None and not stands_in:
+        # While it stands in, a look at some of the pages says nothing.
+        went_on = base is not None and base.source == "archive"
+        if document.has_pages and document.last_look is not None and not went_on:
             fresh = [one for one in fresh if one.at > document.last_look and one.commit != window.edge]
         if places:
             return fresh
@@ -261,7 +260,7 @@ class Taker:
             return [_Step(version, "technical", text, version.at)]
         earlier = await self._text(window, state.earlier)
         judged = await self._judge(document, earlier, text)
-        if _is_seen(judged.comparison, state.platform_text):
+        if stands_in(judged.comparison, state.platform_text):
             return [_Step(version, "technical", text, version.at)]
         looked = document.last_look or version.at
         return [
@@ -369,20 +368,3 @@ class Taker:
                 tx, "change", f"C-{change}", sentence[:1000], level="notice", audience="reviewers"
             )
         return [] if noise else [change]
-
-
-def _is_seen(comparison: Comparison, text: str) -> bool:
-    """Whether the page said all of it at our last look already: the archive was only later than we."""
-    page = _plain(text)
-    if not comparison.passages:
-        return True
-    for passage in comparison.passages:
-        before, after = _plain(passage.before), _plain(passage.after)
-        if after not in page or (before and before not in after and before in page):
-            return False
-    return True
-
-
-def _plain(text: str) -> str:
-    """Words alone, without where links lead, since two programs write down the same page differently."""
-    return " ".join(re.findall(r"\w+", re.sub(r"\]\([^)]*\)", "]", text).casefold()))
