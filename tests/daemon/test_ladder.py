@@ -24,6 +24,7 @@ from policywatchd.collect.seen import of_code
 from policywatchd.once import Report, once
 from policywatchd.render.browser import Browser
 from policywatchd.render.server import Server
+from policywatchd.render.wire import Answer
 from policywatchd.render.wire import Ask as Line
 from policywatchd.service import Network, Service
 from tests.daemon.collecting_world import TODAY
@@ -310,6 +311,32 @@ class _Lane:
 
     def gave_none(self, why: str) -> None:
         pass
+
+
+class _Ruled(_Lane):
+    """A lane whose robots.txt refuses /closed."""
+
+    async def again(self, url: httpx.URL) -> None:
+        if url.path == "/closed":
+            raise FetchFault("robots.txt of x.test refuses /closed", code="robots")
+
+
+async def test_where_the_browser_was_led_within_the_host_robots_txt_is_asked_too(tmp_path: Path) -> None:
+    hops = ({"status": 302, "from": "http://x.test/terms", "to": "http://x.test/closed"},)
+    told = Answer(200, "http://x.test/closed", hops, html="<p>closed</p>").line()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if await reader.readline():
+            writer.write(told)
+        writer.close()
+
+    async with await asyncio.start_unix_server(answer, tmp_path / "render"):
+        with pytest.raises(FetchFault) as fault:
+            await Renderer(tmp_path / "render").fetch(
+                Ask("http://x.test/terms", "tests"), Limits(5.0), _Ruled()
+            )
+
+    assert fault.value.code == "robots" and fault.value.redirects == hops
 
 
 @pytest.mark.parametrize(

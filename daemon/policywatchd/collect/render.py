@@ -74,7 +74,18 @@ class Renderer:
                 began = time.monotonic()
                 answer = await self._ask(_line(ask, url, limits, watch), limits)
                 spent += time.monotonic() - began
-                redirects += answer.redirects
+                for hop in (
+                    answer.redirects
+                ):  # within the host the browser went on by itself; its rules hold there too
+                    redirects.append(hop)
+                    try:
+                        await turn.again(httpx.URL(str(hop["to"])))
+                    except FetchFault as refusal:
+                        raise _fault(refusal.code or "lane", refusal.what, url, redirects, spent) from None
+                    except (httpx.InvalidURL, ValueError):
+                        raise _fault(
+                            "redirect", "a redirect points to no address", url, redirects, spent
+                        ) from None
                 if answer.status is not None:
                     turn.answered(answer.status, retry_after(answer.headers.get("retry-after", "")))
                 if answer.location is not None:
