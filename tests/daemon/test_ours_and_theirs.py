@@ -180,6 +180,20 @@ async def test_a_host_that_asks_to_wait_is_left_alone(world: World) -> None:
     )
 
 
+async def test_a_new_address_whose_words_are_others_is_told_since_it_may_hide_a_change(world: World) -> None:
+    service = await world.service()
+    moved = dict(page("terms-of-service"), url="http://x.test/terms-of-service?moved=1")
+    await look(service, with_pages([page("terms-of-service")]))
+    await look(service, with_pages([moved]))
+    same = world.rows("SELECT sentence FROM app.alerts WHERE kind = 'not_compared'")
+    await look(service, with_pages([page("privacy-policy")]))
+
+    assert kinds(world) == ["first", "technical", "technical"]
+    assert same == []
+    (alert,) = world.rows("SELECT sentence FROM app.alerts WHERE kind = 'not_compared'")
+    assert "http://x.test/privacy-policy reads otherwise" in alert["sentence"]
+
+
 async def test_a_new_rule_that_the_old_page_does_not_know_is_told_since_it_may_hide_a_change(
     world: World,
 ) -> None:

@@ -104,8 +104,8 @@ class Queue:
         """What could not be compared may hide a change: a person has to read it."""
         where = pages[0] if len(pages) == 1 else f"{pages[0]} and {len(pages) - 1} more pages"
         sentence = (
-            f"{claim.name}: {where} reads otherwise, and cannot be compared: its old page gives no text by today's rule"
-            f" and step. Read both versions: policywatch documents history {claim.name}"
+            f"{claim.name}: {where} reads otherwise, and cannot be compared with what was read there by another"
+            f" address, rule or step. Read both versions: policywatch documents history {claim.name}"
         )
         after = {"pages": list(pages)}
         await workers.audit(tx, "document.not_compared", "document", claim.name, after=after)

@@ -151,6 +151,7 @@ class Judge:
         parts: list[Part] = []
         untold: list[str] = []
         said = {part[0]: part[2] for part in base.origin.get("parts", ())}
+        replaced = bool(set(said) - set(known))  # a page left the settings, which another may stand for now
         for part in composed.parts:
             row = rows.get(part.page_id)
             same = row is not None and row["step"] == part.step  # never one step's text against another's
@@ -158,7 +159,7 @@ class Judge:
             if text is None:
                 log.info("page_not_comparable page=%d snapshot=%d", part.page_id, base.id)
                 text = composed.texts[part.page_id]
-                if row is not None and said.get(part.page_id) != part.text_sha256.hex():
+                if (row is not None or replaced) and part.text_sha256.hex() not in said.values():
                     untold.append(part.url)
             texts.append((part.url, text))
             sha256 = hashlib.sha256(text.encode()).digest()
