@@ -312,7 +312,7 @@ async def test_a_desk_that_starts_without_a_server_waits_and_connects() -> None:
 
 
 async def test_a_desk_whose_session_was_ended_leaves_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("policywatch_tui.session.POLL_SECONDS", 0.05)
+    monkeypatch.setattr("policywatch_tui.desk.fresh.POLL_SECONDS", 0.05)
     world = World()
     app, _clock = desk_over(world)
     async with app.run_test(size=SIZE) as pilot:

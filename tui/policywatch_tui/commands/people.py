@@ -159,19 +159,25 @@ async def password(shell: Shell, password_stdin: bool) -> None:
     """Change your own password (a one-time password must be changed before anything else)."""
     from policywatch.db import acts, listing, logins
 
-    if password_stdin:
-        new = sys.stdin.readline().rstrip("\n")
-    else:
-        new = click.prompt("New password", hide_input=True, confirmation_prompt=True, err=True)
-    if len(new) < 12:
-        raise UsageError("The password is too short.", remedy="Choose at least 12 characters.")
+    # The login comes first: nobody should think of a new password only to hear that the old one was refused.
     async with shell.database() as db:
         me: dict[str, Any] | None = await listing.me(db)
         if me is None:
             raise UsageError(
                 "You have no active account here.", remedy="Ask an administrator: policywatch users add"
             )
+        if password_stdin:
+            new = sys.stdin.readline().rstrip("\n")
+        else:
+            asked = f"New password of {me['name']}, at least 12 characters"
+            new = click.prompt(asked, hide_input=True, confirmation_prompt=True, err=True)
+        if len(new) < 12:
+            raise UsageError("The password is too short.", remedy="Choose at least 12 characters.")
         shell.outcome(await acts.user_password(db, logins.verifier(me["name"], new)))
+    if (kept := shell.settings.database.password) is not None:
+        click.echo(
+            f"Put the new one where the secret {kept.secret} is kept; the old one opens nothing.", err=True
+        )
 
 
 @click.group()
