@@ -146,18 +146,21 @@ class Robots:
 class Passage:
     """One page's way: `lane` gives a turn only where robots.txt lets the address through.
 
-    `verdict` is what is to be recorded: allowed, refused, overridden, unknown (no rules were asked for yet).
+    `verdict` is what is to be recorded: allowed, refused, overridden, unknown (no rules were asked for yet). What a
+    person decided holds for the page's own host: whereto that one leads, nobody decided.
     """
 
     def __init__(self, robots: Robots, lanes_: Lanes, *, overridden: bool) -> None:
         self._robots, self._lanes, self._overridden = robots, lanes_, overridden
         self.verdict = "unknown"
         self.turn: Turn | None = None
+        self._first: str | None = None  # the page's own host
 
     @asynccontextmanager
     async def lane(self, url: httpx.URL) -> AsyncIterator[_Checked]:
         """A turn at the address' host, once its rules are known. FetchFault `robots` or `robots-unknown`, HostBusy."""
         host = url.host.lower()
+        self._first = self._first or host
         for _ in range(3):
             async with self._lanes.lane(host) as turn:
                 rules = await self._robots.known(host, turn.known)
@@ -176,7 +179,7 @@ class Passage:
             if self.verdict == "unknown":  # an override on the way here stays the verdict
                 self.verdict = "allowed"
             return
-        if self._overridden:
+        if self._overridden and rules.host == self._first:
             self.verdict = "overridden"
             return
         self.verdict = "refused"
