@@ -221,6 +221,19 @@ async def test_a_page_is_asked_for_whole_while_a_change_waits_and_for_no_variant
     assert conditional and not world.page()["conditional"]
 
 
+async def test_other_headers_are_other_questions_and_take_no_validator_along(database: Scratch) -> None:
+    async with open_world(database) as world:
+        await ready(world)
+        made = world.service.settings.model_dump(mode="json", exclude_unset=True)
+        made["platforms"]["x"]["documents"]["terms"]["pages"][0]["headers"] = {"Accept-Language": "de"}
+        world.service.settings = Settings.model_validate(made)
+        world.service.settings._sha256 = "edited"
+        await world.look()
+
+    assert "Accept-Language: de" in world.heads[-1] or "accept-language: de" in world.heads[-1]
+    assert not world.page()["conditional"]
+
+
 async def test_a_document_whose_host_asks_to_wait_says_until_when(database: Scratch) -> None:
     async with open_world(database) as world:
         await ready(world)

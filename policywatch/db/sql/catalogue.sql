@@ -74,11 +74,14 @@ SELECT hash, id FROM app.extraction_rules WHERE hash = ANY (%(hashes)s::bytea[])
 -- name: upsert_page
 -- No row: it stood there as it is. The rule of a page that was read well stays in force; an edited one waits
 -- beside it until its trial is good. Taking the edit back ends the wait. A rule that failed its trial is not
--- tried again because other settings changed.
+-- tried again because other settings changed. Other headers are another question: no validator of the old one is sent.
 INSERT INTO app.document_pages AS g (document_id, position, url, render, headers, credential, rule_id)
 VALUES (%(document)s, %(position)s, %(url)s, %(render)s, %(headers)s::jsonb, %(credential)s, %(rule)s)
 ON CONFLICT (document_id, url) DO UPDATE SET position = excluded.position, render = excluded.render,
   headers = excluded.headers, credential = excluded.credential, state = 'active', version = g.version + 1,
+  etag = CASE WHEN g.headers = excluded.headers AND g.credential IS NOT DISTINCT FROM excluded.credential THEN g.etag END,
+  last_modified = CASE WHEN g.headers = excluded.headers AND g.credential IS NOT DISTINCT FROM excluded.credential
+                       THEN g.last_modified END,
   rule_id = CASE WHEN g.good_capture IS NULL THEN excluded.rule_id ELSE g.rule_id END,
   trial_rule_id = CASE WHEN g.good_capture IS NOT NULL AND excluded.rule_id <> g.rule_id THEN excluded.rule_id END,
   trial = CASE WHEN excluded.rule_id = coalesce(g.trial_rule_id, g.rule_id) THEN g.trial
