@@ -269,7 +269,8 @@ def _clone(bundle: Path, clone: Path, source: str) -> None:
     git = shutil.which("git")
     if git is None:
         raise UsageError("A bundle is unpacked by git, which is not installed.", remedy="Install git.")
-    argv = [git, "clone", "--bare", "--quiet", "--", str(bundle), str(clone)]
+    bounds = ["-c", "core.bigFileThreshold=16m", "-c", "core.hooksPath=/dev/null"]  # as for what is followed
+    argv = [git, *bounds, "clone", "--bare", "--quiet", "--", str(bundle), str(clone)]
     environment = {
         "PATH": "/usr/bin:/bin",
         "GIT_CONFIG_NOSYSTEM": "1",
