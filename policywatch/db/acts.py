@@ -261,9 +261,7 @@ async def accept_capture(db: Database, capture: int, *, act_id: UUID | None = No
     return await db.act(_sql.accept_capture, act=act_id, capture=capture)
 
 
-async def request_trial(
-    db: Database, platform: str, document: str, *, act_id: UUID | None = None
-) -> Outcome:
+async def request_trial(db: Database, platform: str, document: str, *, act_id: UUID | None = None) -> Outcome:
     """Ask the daemon to try the pages of a document: two fetches that must agree."""
     return await db.act(_sql.request_trial, act=act_id, platform=platform, document=document)
 
