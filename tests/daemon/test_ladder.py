@@ -322,7 +322,9 @@ class _Ruled(_Lane):
 
 
 async def test_where_the_browser_was_led_within_the_host_robots_txt_is_asked_too(tmp_path: Path) -> None:
-    hops = ({"status": 302, "from": "http://x.test/terms", "to": "http://x.test/closed"},)
+    hops: tuple[dict[str, str | int], ...] = (
+        {"status": 302, "from": "http://x.test/terms", "to": "http://x.test/closed"},
+    )
     told = Answer(200, "http://x.test/closed", hops, html="<p>closed</p>").line()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -42,10 +42,10 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "credentials": ("credentials", "credentials", "set list test rotate remove"),
     "secrets": ("secrets", "secrets", "doctor rotate"),
     "audit": ("audit", "audit", "list verify export anchor"),
-    "alerts": ("audit", "alerts", "list ack"),
+    "alerts": ("alerts", "alerts", "list ack"),
     "backup": ("backup", "backup", "create list restore"),
     "metrics": ("metrics", "metrics", "print the exposition"),
-    "bench": ("bench", "bench", "database collect storage"),
+    "bench": ("bench", "bench", "collect database storage"),
 }
 
 

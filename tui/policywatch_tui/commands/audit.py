@@ -1,4 +1,4 @@
-"""`policywatch audit` and `policywatch alerts`: who did what, whether the record is whole, what wants attention."""
+"""`policywatch audit`: who did what, and whether the record is whole."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from policywatch.domain.audit_check import Report
     from policywatch.domain.audit_file import Header
 
-__all__ = ["alerts", "audit"]
+__all__ = ["audit"]
 
 _LONGEST = 16 * 1024 * 1024  # characters of one line of a file from outside
 
@@ -356,45 +356,3 @@ def _new_file(file: Path) -> Iterator[TextIO]:
         ) from error
     finally:
         part.unlink(missing_ok=True)
-
-
-@click.group()
-def alerts() -> None:
-    """Messages to operators and reviewers, on transitions."""
-
-
-@alerts.command("list")
-@click.option("--all", "everything", is_flag=True, help="Closed ones too.")
-@with_shell
-async def list_alerts(shell: Shell, everything: bool) -> None:
-    """Open alerts."""
-    from policywatch.db import listing
-
-    async with shell.database() as db:
-        rows = await listing.alerts(db, everything=everything)
-    shell.table(
-        "alerts",
-        rows,
-        (
-            "id",
-            "level",
-            "opened_at",
-            "acked_by",
-            *(("closed_at",) if everything else ()),
-            "audience",
-            "subject",
-        ),
-        beneath=("sentence",),
-        none="No alerts." if everything else "No open alerts.",
-    )
-
-
-@alerts.command()
-@click.argument("alert", type=int)
-@with_shell
-async def ack(shell: Shell, alert: int) -> None:
-    """Say that you saw it."""
-    from policywatch.db import acts
-
-    async with shell.database() as db:
-        shell.outcome(await acts.ack_alert(db, alert))
