@@ -58,8 +58,11 @@ async def editor(
 ) -> AsyncIterator[Editor]:
     dsn = for_settings(database.person("edna", "editor"), monkeypatch)
     settings = tmp_path / "policywatch.yaml"
+    daemon = database.cluster.role("daemon")
+    monkeypatch.setenv("POLICYWATCH_SECRET_THEIRS", database.cluster.password(daemon))
     settings.write_text(
-        f"database:\n  mode: dsn\n  dsn: {dsn}\n  user: {database.login_name('edna')}\n  state_folder: {tmp_path}\n",
+        f"database:\n  mode: dsn\n  dsn: {dsn}\n  user: {database.login_name('edna')}\n"
+        f"  daemon_user: {daemon}\n  daemon_password: {{secret: theirs}}\n  state_folder: {tmp_path}\n",
         encoding="utf-8",
     )
     monkeypatch.setenv("POLICYWATCH_CONFIG", str(settings))
