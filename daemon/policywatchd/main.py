@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -13,9 +12,10 @@ from typing import Any, TypeVar
 
 import click
 
-from policywatch.errors import PolicyWatchError, UsageError
+from policywatch.errors import UsageError
 from policywatch.settings import Settings, load
 from policywatchd import running
+from policywatchd.leaving import leave
 
 __all__ = ["main"]
 
@@ -213,22 +213,7 @@ def bench_collect(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit with the code of the contract."""
-    try:
-        code = cli.main(arguments, prog_name="policywatchd", standalone_mode=False)
-    except PolicyWatchError as error:
-        click.echo(f"policywatchd: {error.what}", err=True)
-        if error.remedy:
-            click.echo(error.remedy, err=True)
-        sys.exit(error.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(UsageError.exit_code)
-    except (KeyboardInterrupt, click.exceptions.Abort):
-        sys.exit(130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        sys.exit(0)
-    sys.exit(code if isinstance(code, int) else 0)
+    sys.exit(leave(cli, "policywatchd", arguments))
 
 
 if __name__ == "__main__":

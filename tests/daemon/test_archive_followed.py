@@ -1,4 +1,7 @@
-"""An archive followed live: a source of its own, or what stands in while a page is blocked; never older words."""
+"""An archive followed live: a source of its own, or what stands in while a page is blocked; never older words.
+
+Long on purpose: the stories share one archive and one web, and each rules out what another one allows.
+"""
 
 from __future__ import annotations
 

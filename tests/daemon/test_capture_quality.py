@@ -96,11 +96,7 @@ async def test_a_suspect_capture_is_accepted_by_an_editor_after_two_and_becomes_
 async def test_an_accepted_capture_counts_though_the_page_cannot_be_read(
     told: Told, database: Scratch
 ) -> None:
-    await told.look()
-    await told.looks(STUB, STUB)
-    capture = told.first_page()["suspect_capture"]
-    async with await Database.open(database.person("edna", "editor"), application="test") as edna:
-        await acts.accept_capture(edna, capture)
+    capture = await accepted_stub(told, database)
     told.say(b"", status=503)
 
     visited = await told.look()
@@ -112,14 +108,20 @@ async def test_an_accepted_capture_counts_though_the_page_cannot_be_read(
     assert await told.looks(STUB) == ["unchanged"]
 
 
-async def test_an_accepted_capture_stands_though_the_page_shows_yet_another_wall(
-    told: Told, database: Scratch
-) -> None:
+async def accepted_stub(told: Told, database: Scratch) -> int:
+    """A policy, two looks at a stub, and an editor who took the newest for the policy; its capture."""
     await told.look()
     await told.looks(STUB, STUB)
     capture = told.first_page()["suspect_capture"]
     async with await Database.open(database.person("edna", "editor"), application="test") as edna:
         await acts.accept_capture(edna, capture)
+    return int(capture)
+
+
+async def test_an_accepted_capture_stands_though_the_page_shows_yet_another_wall(
+    told: Told, database: Scratch
+) -> None:
+    capture = await accepted_stub(told, database)
 
     assert await told.looks(WALL) == ["change"]
     rows = told.world.rows(
@@ -133,11 +135,7 @@ async def test_an_accepted_capture_stands_though_the_page_shows_yet_another_wall
 async def test_what_was_accepted_is_void_when_the_page_says_the_old_text_again(
     told: Told, database: Scratch
 ) -> None:
-    await told.look()
-    await told.looks(STUB, STUB)
-    capture = told.first_page()["suspect_capture"]
-    async with await Database.open(database.person("edna", "editor"), application="test") as edna:
-        await acts.accept_capture(edna, capture)
+    capture = await accepted_stub(told, database)
     assert await told.looks(TOLD) == ["unchanged"]
     told.say(b"", status=403)
 

@@ -1,4 +1,7 @@
-"""An archive's history becomes ours: in the order of its commits, once, resumable, and silently."""
+"""An archive's history becomes ours: in the order of its commits, once, resumable, and silently.
+
+Long on purpose: one history, imported in all the ways in which that may be repeated, cut or refused.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Pages that need a browser climb the ladder, stay there while they must, and what a step gives is not mixed."""
+"""Pages that need a browser climb the ladder, stay there while they must, and what a step gives is not mixed.
+
+Long on purpose: every step up and down of the ladder, against the same page and the same browser.
+"""
 
 from __future__ import annotations
 

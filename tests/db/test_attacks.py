@@ -2,6 +2,8 @@
 
 Nothing forbidden is read, nothing forbidden is done, and each act that was refused has its audit row. What PostgreSQL
 allows and cannot be prevented (its own settings, NOTIFY) is tried too, and shown to change nothing.
+
+Long on purpose: one list of attempts, read from top to bottom as the colleague would try them, over one world.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 What design 6 forbids is looked for after each step with questions of its own, not with the triggers' ones. Direct
 SQL means rows: whoever switches triggers off or rewrites the schema is not stopped by tables, but by the audit.
+
+Long on purpose: a walk's steps, the questions after each and the states they speak of belong side by side.
 """
 
 from __future__ import annotations

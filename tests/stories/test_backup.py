@@ -1,4 +1,7 @@
-"""Backup and restore: what is in it, that it wakes frozen, and what becomes of a broken one."""
+"""Backup and restore: what is in it, that it wakes frozen, and what becomes of a broken one.
+
+Long on purpose: one backup, and everything that may happen to it before somebody restores it.
+"""
 
 from __future__ import annotations
 

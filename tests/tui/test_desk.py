@@ -1,4 +1,7 @@
-"""What a person does at the desk, on a screen without a terminal: keys in, rows of the server out."""
+"""What a person does at the desk, on a screen without a terminal: keys in, rows of the server out.
+
+Long on purpose: the desk's keys in the order in which a reviewer meets them.
+"""
 
 from __future__ import annotations
 

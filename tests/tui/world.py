@@ -2,6 +2,8 @@
 
 What the database decides (somebody was first, the author may not approve) is decided here in the same words,
 so that screens can be tried without one. `answers` may be made to fail, as a lost server does.
+
+Long on purpose: it answers every call of the desk's source, so that none is answered in a second place.
 """
 
 from __future__ import annotations

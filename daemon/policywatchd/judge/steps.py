@@ -89,19 +89,11 @@ class Judge:
         again = await self._read_again(base, pages, composed)
         if base.source == "archive" and again.text != text:
             return await self._after_archive(claim, base, again, composed, hashes)
-        old_read, old_links = await self._reader.hashes(again.text)
-        if (old_read, old_links) == (read, links):
+        ours = _ours(again, await self._reader.hashes(again.text))
+        if (ours.reader_hash, ours.link_hash) == (read, links):
             return [Step("technical", text, read, links, parts, untold=again.untold)]
         return [
-            Step(
-                "technical",
-                again.text,
-                old_read,
-                old_links,
-                again.parts,
-                captures=again.captures,
-                untold=again.untold,
-            ),
+            ours,
             Step("change", text, read, links, parts, judged=await self._judge(claim, again.text, text)),
         ]
 
@@ -114,17 +106,8 @@ class Judge:
         told = await contents.fetch_text(self._db, base.text_sha256)
         if judged.comparison.noise_kind is not NoiseKind.NONE or stands_in(judged.comparison, told):
             return [Step("technical", text, read, links, parts, untold=again.untold)]
-        old_read, old_links = await self._reader.hashes(again.text)
         return [
-            Step(
-                "technical",
-                again.text,
-                old_read,
-                old_links,
-                again.parts,
-                captures=again.captures,
-                untold=again.untold,
-            ),
+            _ours(again, await self._reader.hashes(again.text)),
             Step("change", text, read, links, parts, judged=judged),
         ]
 
@@ -180,3 +163,8 @@ class Judge:
         except contents.DamagedContent as damage:
             log.error("raw_damaged page=%d what=%s", page.id, damage.what)
             return None
+
+
+def _ours(again: _Again, hashes: tuple[bytes, bytes]) -> Step:
+    """What our own change of rules, step or pages makes of the base: technical, never the platform's."""
+    return Step("technical", again.text, *hashes, again.parts, captures=again.captures, untold=again.untold)

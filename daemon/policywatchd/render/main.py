@@ -13,8 +13,9 @@ from pathlib import Path
 
 import click
 
-from policywatch.errors import PolicyWatchError, UsageError
+from policywatch.errors import UsageError
 from policywatchd.collect.wall import Gate, system_resolver
+from policywatchd.leaving import leave
 from policywatchd.render.browser import Browser, Limits
 from policywatchd.render.server import Server
 from policywatchd.upkeep.notify import notify
@@ -134,18 +135,7 @@ async def serve(socket: Path, browser: Browser, *, pages: int = 2, mode: int = 0
 
 def main(arguments: list[str] | None = None) -> None:
     """Run, and exit with the codes of the contract."""
-    try:
-        cli.main(arguments, prog_name="policywatch-render", standalone_mode=False)
-    except PolicyWatchError as error:
-        click.echo(f"policywatch-render: {error.what}", err=True)
-        if error.remedy:
-            click.echo(error.remedy, err=True)
-        sys.exit(error.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(UsageError.exit_code)
-    except (KeyboardInterrupt, click.exceptions.Abort):
-        sys.exit(130)
+    sys.exit(leave(cli, "policywatch-render", arguments))
 
 
 if __name__ == "__main__":
