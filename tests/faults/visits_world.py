@@ -15,7 +15,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -120,27 +120,53 @@ class Daemons:
             )
         )  # fmt: skip
 
-    async def kill_one(self) -> None:
-        """A crash in the middle of whatever it does."""
-        process = self.running.pop(self.draw.randrange(len(self.running)))
+    async def kill_one(self, *, spare: int = 0) -> None:
+        """A crash in the middle of whatever it does; not of the process `spare`."""
+        process = self.draw.choice([one for one in self.running if one.pid != spare])
+        self.running.remove(process)
         process.kill()
         await process.wait()
         await self._one()
 
-    async def stop_one_for_a_while(self) -> None:
-        """Longer than its lease: what it was at is another's by now."""
-        process = self.draw.choice(self.running)
-        os.kill(process.pid, signal.SIGSTOP)
-        try:
-            await asyncio.sleep(LEASE.total_seconds() + 0.5)
-        finally:
-            os.kill(process.pid, signal.SIGCONT)
+    async def stop_one_for_a_while(self, visits: Callable[[], dict[int, set[tuple[int, int]]]]) -> int:
+        """Stop one amid a visit until its document is another's, and longer than its lease; the process.
+
+        `visits`: the documents, each with its fence, that each process holds now.
+        """
+        async with asyncio.timeout(30):
+            while True:
+                held = await asyncio.to_thread(visits)
+                pids = sorted({one.pid for one in self.running} & held.keys())
+                if not pids:
+                    await asyncio.sleep(0.05)
+                    continue
+                pid = self.draw.choice(pids)
+                os.kill(pid, signal.SIGSTOP)
+                try:
+                    await asyncio.sleep(0.1)  # what it had sent already has arrived
+                    mine = (await asyncio.to_thread(visits)).get(pid, set())
+                    if mine:
+                        await asyncio.sleep(LEASE.total_seconds() + 0.5)
+                        while not await asyncio.to_thread(_is_taken, visits, pid, mine):  # noqa: ASYNC110
+                            await asyncio.sleep(0.05)
+                        return pid
+                finally:
+                    os.kill(pid, signal.SIGCONT)
 
     async def end(self) -> None:
         for process in self.running:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
         await asyncio.gather(*(process.wait() for process in self.running))
+
+
+def _is_taken(
+    visits: Callable[[], dict[int, set[tuple[int, int]]]], pid: int, mine: set[tuple[int, int]]
+) -> bool:
+    """Whether another process holds one of these documents, under a later fence."""
+    fences = dict(mine)
+    others = {one for owner, held in visits().items() if owner != pid for one in held}
+    return any(fence > fences.get(document, fence) for document, fence in others)
 
 
 def _short(settings: Settings) -> timedelta:
